@@ -1,0 +1,40 @@
+"""Voice embeddings by Resemblyzer (the GE2E encoder of Wan et al., 2018)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyasr.engine.thread import ModelThread
+from polyasr.pipeline.types import Samples, Urgency
+
+
+def load_resemblyzer() -> Any:
+    """The packaged encoder, on the CPU: an embedding takes some 20 ms there."""
+    from resemblyzer import VoiceEncoder
+
+    return VoiceEncoder("cpu", verbose=False)
+
+
+class ResemblyzerEncoder:
+    """Embeds passages on the model thread; ``encoder`` is loaded at the first use."""
+
+    def __init__(self, thread: ModelThread) -> None:
+        self._thread = thread
+        self._encoder: Any = None
+
+    async def embed(self, samples: Samples) -> NDArray[np.float32]:
+        """One unit vector, shape (256,), for at least 1.0 s of speech at 16 kHz."""
+        return await self._thread.run(Urgency.FINAL, lambda: self._embed(samples))
+
+    def load(self) -> None:
+        """Load the encoder; on the model thread."""
+        if self._encoder is None:
+            self._encoder = load_resemblyzer()
+
+    def _embed(self, samples: Samples) -> NDArray[np.float32]:
+        self.load()
+        embedding: NDArray[np.float32] = self._encoder.embed_utterance(samples)
+        return embedding

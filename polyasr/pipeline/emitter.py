@@ -1,0 +1,69 @@
+"""The last stage: the only one that sends.
+
+What waits to be sent is bounded by construction: of acknowledgements and of partials only the
+newest waits, so a slow reader gets fewer of them and costs nobody else anything.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+from polyasr.protocol.messages import Ack, Partial, ServerMessage
+
+
+class Sender(Protocol):
+    """The sending half of a WebSocket."""
+
+    async def send(self, text: str) -> None:
+        """Send a text message."""
+        ...
+
+
+class Outbox:
+    """Messages on their way to one client, in order; superseded ones are replaced in place."""
+
+    def __init__(self) -> None:
+        self._waiting: list[ServerMessage] = []
+        self._changed = trio.Event()
+        self._closed = False
+
+    def put(self, message: ServerMessage) -> None:
+        """Add a message that must arrive."""
+        self._waiting.append(message)
+        self._changed.set()
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Acknowledge; a waiting acknowledgement of the same session is superseded."""
+        self._supersede(ack)
+
+    def show(self, partial: Partial) -> None:
+        """Show a partial; a waiting one of the same session is superseded."""
+        self._supersede(partial)
+
+    def close(self) -> None:
+        """Nothing more will be put; ``emit`` returns when all is sent."""
+        self._closed = True
+        self._changed.set()
+
+    async def take(self) -> ServerMessage | None:
+        """The next message; None when closed and empty."""
+        while not self._waiting:
+            if self._closed:
+                return None
+            self._changed = trio.Event()
+            await self._changed.wait()
+        return self._waiting.pop(0)
+
+    def _supersede(self, message: Ack | Partial) -> None:
+        for place, waiting in enumerate(self._waiting):
+            if type(waiting) is type(message) and waiting.session_id == message.session_id:
+                self._waiting[place] = message
+                return
+        self.put(message)
+
+
+async def emit(outbox: Outbox, sender: Sender) -> None:
+    """Send what the outbox holds until it is closed and empty."""
+    while (message := await outbox.take()) is not None:
+        await sender.send(message.to_json())

@@ -1,0 +1,120 @@
+"""Segments: what is decoded as one piece.
+
+A segment gathers passages. It is sealed at the first pause once it holds 8 s, so that short
+passages ("yes", "stop") join their neighbours instead of being decoded alone, and at 30 s, when
+nobody pauses, at the quietest point of the last 5 s. The rule sees the audio alone: stream and
+batch cut at the same samples.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+import numpy as np
+
+from polyasr.pipeline.types import SAMPLE_RATE, Samples, Speech
+
+SEAL_AT_PAUSE = 8 * SAMPLE_RATE
+"""From here on a pause seals: one encoder window of Qwen3-ASR."""
+LONGEST = 30 * SAMPLE_RATE
+"""A segment never holds more: the clips that Qwen3-ASR was trained on, and memory, are bounded."""
+SEARCH = 5 * SAMPLE_RATE
+"""Where the quietest point of a segment without a pause is looked for: its last 5 s."""
+HOP = SAMPLE_RATE // 100
+"""Loudness is measured every 10 ms …"""
+LULL_HOPS = 8
+"""… and the quietest 80 ms are cut in the middle: about the closure of a stop consonant."""
+
+
+class SegmentTimeline:
+    """Which audio the open segment holds, and where each sample of it lies on the client's clock.
+
+    Offsets count samples of the segment; positions count samples of the utterance, silences
+    included.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._offsets: list[int] = []
+        self._positions: list[int] = []
+        self._energy: list[float] = []
+
+    def append(self, speech: Speech) -> None:
+        """Add audio that follows, in time, what is held."""
+        if not self._offsets or self.position(self.length) != speech.start_sample:
+            self._offsets.append(self.length)
+            self._positions.append(speech.start_sample)
+        self._energy += _energies(speech.samples)
+        self.length += len(speech.samples)
+
+    def position(self, offset: int) -> int:
+        """The place on the client's clock of the sample at ``offset`` (0 for an empty segment)."""
+        if not self._offsets:
+            return 0
+        run = max(bisect_right(self._offsets, offset) - 1, 0)
+        return self._positions[run] + offset - self._offsets[run]
+
+    def end_position(self, offset: int) -> int:
+        """The end, on the client's clock, of audio that ends before ``offset``."""
+        return self.position(offset - 1) + 1 if offset else self.position(0)
+
+    def offset(self, position: int) -> int:
+        """How much of the segment lies before ``position`` on the client's clock."""
+        run = bisect_right(self._positions, position) - 1
+        if run < 0:
+            return 0
+        end = self._offsets[run + 1] if run + 1 < len(self._offsets) else self.length
+        return min(self._offsets[run] + position - self._positions[run], end)
+
+    def crop(self, length: int) -> None:
+        """Forget what comes after the first ``length`` samples."""
+        keep = [i for i, offset in enumerate(self._offsets) if offset < length]
+        self._offsets, self._positions = self._offsets[: len(keep)], self._positions[: len(keep)]
+        del self._energy[-(-length // HOP) :]
+        self.length = min(self.length, length)
+
+    def split(self, length: int) -> SegmentTimeline:
+        """Keep the first ``length`` samples (a multiple of HOP); the rest is returned."""
+        rest = SegmentTimeline()
+        rest.length = self.length - length
+        rest._energy = self._energy[length // HOP :]
+        for run, offset in enumerate(self._offsets):
+            end = self._offsets[run + 1] if run + 1 < len(self._offsets) else self.length
+            if end > length:
+                start = max(offset, length)
+                rest._offsets.append(start - length)
+                rest._positions.append(self._positions[run] + start - offset)
+        self.crop(length)
+        return rest
+
+    def quietest(self, first: int) -> int:
+        """The offset, at or after ``first``, in the middle of the quietest 80 ms."""
+        begin = first // HOP
+        energy = np.asarray(self._energy[begin:])
+        lulls = np.convolve(energy, np.ones(LULL_HOPS), mode="valid")
+        return (begin + int(np.argmin(lulls)) + LULL_HOPS // 2) * HOP
+
+
+class Segmenter:
+    """Decides where segments end. ``seal_at_pause``: samples after which a pause seals."""
+
+    def __init__(self, seal_at_pause: int) -> None:
+        self._seal_at_pause = seal_at_pause
+
+    def at_pause(self, segment: SegmentTimeline) -> bool:
+        """Whether a pause here seals the segment."""
+        return segment.length >= self._seal_at_pause
+
+    def forced(self, segment: SegmentTimeline, incoming: int) -> int | None:
+        """Where to cut before ``incoming`` more samples, or None while they fit."""
+        if segment.length + incoming <= LONGEST:
+            return None
+        return segment.quietest(segment.length - SEARCH)
+
+
+def _energies(samples: Samples) -> Sequence[float]:
+    padded = np.zeros(-(-len(samples) // HOP) * HOP, np.float64)
+    padded[: len(samples)] = samples
+    energies: list[float] = np.square(padded).reshape(-1, HOP).sum(axis=1).tolist()
+    return energies

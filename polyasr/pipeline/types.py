@@ -1,0 +1,225 @@
+"""What flows between the stages, and the ports through which the stages reach the models.
+
+Inside, the sample index at 16 kHz is the only clock; ranges are half-open. ``samples`` are
+float32 in [-1, 1], shape (n,). A sequence bound ``through_seq`` is exclusive: every frame below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+SAMPLE_RATE = 16_000
+"""Hz; the only rate inside."""
+
+
+class Urgency(IntEnum):
+    """Who goes first on the model thread; the smaller the sooner."""
+
+    DETECT = 0
+    """Voice activity: a millisecond, and everything else waits for it."""
+    FINAL = 1
+    PARTIAL = 2
+    BATCH = 3
+
+
+LONGEST_CHUNK = SAMPLE_RATE
+"""Samples an AudioChunk holds at most, so that channels counted in chunks are bounded in audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """Consecutive audio of one utterance: [start_sample, start_sample + len(samples))."""
+
+    samples: Samples
+    start_sample: int
+    through_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfAudio:
+    """The utterance ends here. ``complete``: all that the client says it captured has come."""
+
+    stop_id: str
+    through_seq: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Audio to recognize, a piece of a passage, at its place on the client's clock."""
+
+    samples: Samples
+    start_sample: int
+    through_seq: int
+
+    @property
+    def end_sample(self) -> int:
+        return self.start_sample + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Audio up to ``end_sample`` was heard and holds nothing to recognize."""
+
+    end_sample: int
+    through_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A pause ended a passage at ``end_sample``; ``speech_samples`` of it were voiced."""
+
+    end_sample: int
+    through_seq: int
+    speech_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The passage [start_sample, end_sample) is another voice and is taken back."""
+
+    start_sample: int
+    end_sample: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a greedy decode makes of one segment's audio.
+
+    ``tokens`` are the text's token ids, without the language header and the end token; ``logprobs``
+    their natural-log probabilities; ``language`` a Qwen name ("English"), or "" when unknown or
+    nothing was said. ``finish_reason``: ``stop`` (the model ended), ``length`` (the cap on tokens
+    for this much audio) or ``repetition`` (a loop was cut).
+    """
+
+    text: str
+    language: str
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sealed part of the utterance; ``start`` and ``end`` on the client's clock, in samples."""
+
+    text: str
+    language: str
+    start: int
+    end: int
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The whole: the segments, and their texts joined by the protocol's rule."""
+
+    text: str
+    segments: tuple[Segment, ...]
+    n_samples: int
+
+    @property
+    def language(self) -> str:
+        """The languages heard, in order, without repeats next to each other ("" for none)."""
+        heard: list[str] = []
+        for segment in self.segments:
+            if segment.language and heard[-1:] != [segment.language]:
+                heard.append(segment.language)
+        return ",".join(heard)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The whole text so far: what agreement has settled, and what may still change."""
+
+    committed: str
+    tentative: str
+    language: str
+    end_sample: int
+
+    @property
+    def text(self) -> str:
+        return self.committed + self.tentative
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The answer to a stop; ``recognized_through_seq`` is None when coverage was not earned."""
+
+    text: str
+    stop_id: str
+    recognized_through_seq: int | None
+    segments: tuple[Segment, ...] = field(default=())
+
+
+class SpeechDetector(Protocol):
+    """Voice activity detection with recurrent state of its own: one instance a stream."""
+
+    async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
+        """Speech probability in [0, 1] of each 160 ms window; windows: (n, 2560), in order."""
+        ...
+
+
+class SpeakerEncoder(Protocol):
+    """Voice embeddings."""
+
+    async def embed(self, samples: Samples) -> NDArray[np.float32]:
+        """One unit vector, shape (256,), for at least 1.0 s of speech."""
+        ...
+
+
+class Recognition(Protocol):
+    """One segment of one stream under recognition.
+
+    Audio is appended as it comes, cropped from the end, or split in two; ``hypothesis`` decodes
+    what is held. How much of that work is done anew is the engine's business; the text is that of
+    a greedy decode of exactly the held audio.
+    """
+
+    def append(self, samples: Samples) -> None:
+        """Add audio at the end."""
+        ...
+
+    def crop(self, length: int) -> None:
+        """Keep the first ``length`` samples."""
+        ...
+
+    def split(self, length: int) -> Recognition:
+        """Keep the first ``length`` samples; what came after them begins the returned segment."""
+        ...
+
+    async def hypothesis(self, urgency: Urgency) -> Hypothesis:
+        """Decode all audio held. Raises InferenceFailed or ModelUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds for this segment; nothing may be asked of it afterwards."""
+        ...
+
+
+class Engine(Protocol):
+    """The models, as the pipeline sees them."""
+
+    def open_detector(self) -> SpeechDetector:
+        """A detector for one stream."""
+        ...
+
+    def open_recognition(self, *, language: str | None, context: str) -> Recognition:
+        """An empty segment. ``language``: a Qwen name to force, or None to let the model decide."""
+        ...
+
+    @property
+    def speaker_encoder(self) -> SpeakerEncoder:
+        """The encoder of voices, shared by all streams."""
+        ...

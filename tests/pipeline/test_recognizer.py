@@ -1,0 +1,193 @@
+"""The recognizer over a scripted model that hears one word in each half second."""
+
+import numpy as np
+import pytest
+import trio
+
+from polyasr.errors import InferenceFailed
+from polyasr.pipeline.recognizer import Heard, RecognizerOptions, Utterance, recognize
+from polyasr.pipeline.types import (
+    SAMPLE_RATE,
+    EndOfAudio,
+    Endpoint,
+    Final,
+    Hypothesis,
+    Partial,
+    Rejected,
+    Silence,
+    Speech,
+    Urgency,
+)
+from polyasr.pipeline.vad import WINDOW
+from tests.fakes import Asked, ScriptedEngine
+
+WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+END = EndOfAudio(stop_id="s", through_seq=7, complete=True)
+
+
+async def one_word_each_half_second(asked: Asked) -> Hypothesis:
+    heard = len(asked.samples) // (SAMPLE_RATE // 2)
+    return Hypothesis(" ".join((WORDS * 6)[:heard]), "English")
+
+
+def passage(start: int, windows: int) -> list[Heard]:
+    end = start + windows * WINDOW
+    pieces: list[Heard] = [
+        Speech(np.ones(WINDOW, np.float32), at, 0) for at in range(start, end, WINDOW)
+    ]
+    return [*pieces, Endpoint(end, 0, windows * WINDOW)]
+
+
+async def hear(utterance: Utterance, events: list[Heard]) -> None:
+    for event in events:
+        assert not isinstance(event, EndOfAudio)
+        await utterance.hear(event)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine(one_word_each_half_second)
+
+
+async def test_short_passages_join_the_next_instead_of_being_decoded_alone(
+    engine: ScriptedEngine,
+) -> None:
+    utterance = Utterance(engine, RecognizerOptions(partials=False))
+    await hear(utterance, passage(0, 10) + passage(100 * WINDOW, 10))
+    assert engine.asked == []
+    final = await utterance.finish(END)
+    assert [len(asked.samples) for asked in engine.asked] == [20 * WINDOW]
+    assert final.text == "one two three four five six"
+    (segment,) = final.segments
+    assert (segment.start, segment.end) == (0, 110 * WINDOW)
+
+
+async def test_a_pause_after_eight_seconds_seals_and_the_final_joins(
+    engine: ScriptedEngine,
+) -> None:
+    utterance = Utterance(engine, RecognizerOptions(partials=False))
+    await hear(utterance, passage(0, 50) + passage(100 * WINDOW, 10))
+    final = await utterance.finish(END)
+    assert [len(asked.samples) for asked in engine.asked] == [50 * WINDOW, 10 * WINDOW]
+    assert [asked.urgency for asked in engine.asked] == [Urgency.PARTIAL, Urgency.FINAL]
+    assert [s.start for s in final.segments] == [0, 100 * WINDOW]
+    assert final.text == " ".join(segment.text for segment in final.segments)
+
+
+async def test_half_a_minute_without_a_pause_is_cut_and_no_audio_is_lost(
+    engine: ScriptedEngine,
+) -> None:
+    utterance = Utterance(engine, RecognizerOptions(partials=False))
+    await hear(utterance, passage(0, 400))
+    final = await utterance.finish(END)
+    assert sum(len(asked.samples) for asked in engine.asked) == 400 * WINDOW
+    assert all(len(asked.samples) <= 30 * SAMPLE_RATE for asked in engine.asked)
+    bounds = [(segment.start, segment.end) for segment in final.segments]
+    assert all(bounds[i][1] == bounds[i + 1][0] for i in range(len(bounds) - 1))
+
+
+async def test_a_rejected_passage_leaves_no_trace(engine: ScriptedEngine) -> None:
+    utterance = Utterance(engine, RecognizerOptions())
+    await hear(utterance, passage(0, 10))
+    before = await utterance.partial(0.0)
+    await hear(utterance, passage(100 * WINDOW, 20)[:-1])
+    assert (await utterance.partial(1.0)).text != before.text
+    await hear(utterance, [Rejected(100 * WINDOW, 120 * WINDOW, 0.3)])
+    assert utterance.partial_is_due(1.0)
+    assert (await utterance.partial(2.0)).text == before.text
+    assert (await utterance.finish(END)).text == before.text
+
+
+async def test_partials_wait_for_new_audio_and_for_the_interval(engine: ScriptedEngine) -> None:
+    options = RecognizerOptions(partial_min_delta=4 * WINDOW, partial_interval=0.6)
+    utterance = Utterance(engine, options)
+    speech = passage(0, 12)[:-1]
+    await hear(utterance, speech[:3])
+    assert not utterance.partial_is_due(now=10.0)
+    await hear(utterance, speech[3:4])
+    assert utterance.partial_is_due(now=10.0)
+    await utterance.partial(now=10.0)
+    await hear(utterance, speech[4:8])
+    assert not utterance.partial_is_due(now=10.5)
+    assert utterance.partial_is_due(now=10.7)
+
+
+async def test_at_a_pause_the_text_is_shown_at_once(engine: ScriptedEngine) -> None:
+    utterance = Utterance(engine, RecognizerOptions())
+    await hear(utterance, passage(0, 2))
+    assert utterance.partial_is_due(now=0.0)
+
+
+async def test_words_that_survive_new_audio_are_committed(engine: ScriptedEngine) -> None:
+    utterance = Utterance(engine, RecognizerOptions())
+    speech = passage(0, 20)[:-1]
+    await hear(utterance, speech[:8])
+    assert (await utterance.partial(0.0)).committed == ""
+    await hear(utterance, speech[8:16])
+    partial = await utterance.partial(1.0)
+    assert (partial.committed, partial.tentative) == ("one two", " three four five")
+    assert partial.end_sample == 16 * WINDOW
+
+
+async def test_nothing_new_is_not_decoded_again(engine: ScriptedEngine) -> None:
+    utterance = Utterance(engine, RecognizerOptions())
+    await hear(utterance, passage(0, 10))
+    await utterance.partial(0.0)
+    await hear(utterance, [Silence(50 * WINDOW, 3)])
+    await utterance.finish(END)
+    assert len(engine.asked) == 1
+
+
+async def test_silence_is_an_empty_final_with_coverage(engine: ScriptedEngine) -> None:
+    utterance = Utterance(engine, RecognizerOptions())
+    await hear(utterance, [Silence(50 * WINDOW, 7)])
+    assert await utterance.finish(END) == Final("", "s", recognized_through_seq=7)
+    assert engine.asked == []
+
+
+async def test_audio_that_never_came_leaves_coverage_out(engine: ScriptedEngine) -> None:
+    utterance = Utterance(engine, RecognizerOptions())
+    await hear(utterance, passage(0, 10))
+    final = await utterance.finish(EndOfAudio("s", through_seq=3, complete=False))
+    assert final.text
+    assert final.recognized_through_seq is None
+
+
+async def test_what_queued_up_during_a_slow_decode_becomes_one_partial(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def slow(asked: Asked) -> Hypothesis:
+        await trio.sleep(5)
+        return await one_word_each_half_second(asked)
+
+    engine = ScriptedEngine(slow)
+    to_recognizer, heard = trio.open_memory_channel[Heard](1000)
+    to_test, results = trio.open_memory_channel[Partial | Final](1)
+
+    async def speak() -> None:
+        with to_recognizer:
+            for event in passage(0, 40)[:-1]:
+                await trio.sleep(0.16)
+                await to_recognizer.send(event)
+            await to_recognizer.send(END)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speak)
+        nursery.start_soon(recognize, engine, RecognizerOptions(), heard, to_test)
+        shown = [result async for result in results]
+    assert [type(result) for result in shown] == [Partial, Partial, Final]
+    assert shown[0].text == "one"
+    assert isinstance(shown[-1], Final)
+    assert len(shown[-1].text.split()) == 12
+
+
+async def test_a_model_that_fails_is_an_error_and_never_empty_text() -> None:
+    async def broken(asked: Asked) -> Hypothesis:
+        raise InferenceFailed("out of memory")
+
+    to_recognizer, heard = trio.open_memory_channel[Heard](100)
+    to_test, _results = trio.open_memory_channel[Partial | Final](1)
+    for event in (*passage(0, 10), END):
+        await to_recognizer.send(event)
+    with pytest.raises(InferenceFailed, match="out of memory"):
+        await recognize(ScriptedEngine(broken), RecognizerOptions(), heard, to_test)

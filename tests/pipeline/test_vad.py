@@ -1,0 +1,108 @@
+"""Endpointing on scripted probabilities: the detector itself is tried in tests/engine."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from polyasr.pipeline.types import AudioChunk, EndOfAudio, Endpoint, Silence, Speech
+from polyasr.pipeline.vad import WINDOW, detect_speech
+
+END = EndOfAudio(stop_id="", through_seq=0, complete=True)
+Event = Speech | Silence | Endpoint | EndOfAudio
+
+
+class LoudIsSpeech:
+    """Takes the loudest sample of a window for its speech probability."""
+
+    async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
+        await trio.lowlevel.checkpoint()
+        return [float(p) for p in windows.max(axis=1)]
+
+
+def audio(pattern: str, tail: int = 0) -> NDArray[np.float32]:
+    """One window a letter, ``#`` speech and ``.`` silence, and ``tail`` samples of speech."""
+    samples = np.repeat([float(letter == "#") for letter in pattern], WINDOW)
+    return np.concatenate([samples, np.ones(tail)]).astype(np.float32)
+
+
+async def detect(samples: NDArray[np.float32], piece: int = 1600) -> list[Event]:
+    to_vad, chunks = trio.open_memory_channel[AudioChunk | EndOfAudio](0)
+    to_test, events = trio.open_memory_channel[Event](0)
+
+    async def feed() -> None:
+        with to_vad:
+            for start in range(0, len(samples), piece):
+                part = samples[start : start + piece]
+                await to_vad.send(AudioChunk(part, start, start // piece + 1))
+            await to_vad.send(END)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed)
+        nursery.start_soon(detect_speech, LoudIsSpeech(), chunks, to_test)
+        return [event async for event in events]
+
+
+def drawn(events: list[Event]) -> str:
+    """``s`` a window of speech, ``_`` silence, ``|`` an endpoint, ``$`` the end."""
+    letters = {Speech: "s", Silence: "_", Endpoint: "|", EndOfAudio: "$"}
+    return "".join(letters[type(event)] for event in events)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "events"),
+    [
+        ("......", "______$"),
+        ("", "$"),
+        ("#", "s|$"),
+        ("..##", "_sss|$"),
+        ("..##......", "_sssssss|__$"),
+        ("..##....#", "_sssssss|s|$"),
+        ("..##.....#", "_sssssss|ss|$"),
+        ("#...#....", "sssssssss|$"),
+    ],
+)
+async def test_a_passage_has_one_window_before_and_ends_with_four_silent_ones(
+    pattern: str, events: str
+) -> None:
+    assert drawn(await detect(audio(pattern))) == events
+
+
+async def test_an_endpoint_tells_how_much_was_voiced() -> None:
+    (endpoint,) = [e for e in await detect(audio("..##.#....")) if isinstance(e, Endpoint)]
+    assert endpoint.speech_samples == 3 * WINDOW
+    assert endpoint.end_sample == 10 * WINDOW
+
+
+async def test_the_last_window_is_judged_though_it_is_short() -> None:
+    events = await detect(audio("..", tail=100))
+    assert drawn(events) == "_ss|$"
+    assert sum(len(e.samples) for e in events if isinstance(e, Speech)) == WINDOW + 100
+
+
+async def test_a_window_covers_only_frames_that_lie_wholly_before_its_end() -> None:
+    events = await detect(audio("###"), piece=2000)
+    assert [e.through_seq for e in events if isinstance(e, Speech)] == [1, 2, 4]
+
+
+@given(
+    pattern=st.text("#.", max_size=30),
+    tail=st.integers(0, WINDOW - 1),
+    piece=st.integers(1, 3 * WINDOW),
+)
+def test_passages_do_not_depend_on_how_the_audio_arrived(
+    pattern: str, tail: int, piece: int
+) -> None:
+    samples = audio(pattern, tail)
+
+    async def shape(piece: int) -> list[tuple[object, ...]]:
+        return [
+            (type(e), getattr(e, "start_sample", None), getattr(e, "end_sample", None))
+            for e in await detect(samples, max(piece, 200))
+        ]
+
+    assert trio.run(shape, piece) == trio.run(shape, len(samples) or 1)

@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyasr.errors import ProtocolError
+from polyasr.protocol.frames import Frame, decode, encode
+
+
+def test_a_frame_has_the_bytes_of_the_contract() -> None:
+    assert encode(Frame(258, b"\x01\x02")) == (
+        b"BASR" b"\x01" b"\x01" b"\x00\x00" b"\x00\x00\x00\x00\x00\x00\x01\x02" b"\x01\x02"
+    )
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=100).map(lambda b: b[: len(b) // 2 * 2]))
+def test_what_was_encoded_is_decoded(sequence: int, payload: bytes) -> None:
+    assert decode(encode(Frame(sequence, payload))) == Frame(sequence, payload)
+
+
+def test_reserved_bytes_are_ignored() -> None:
+    message = bytearray(encode(Frame(3, b"ab")))
+    message[6:8] = b"\xff\xff"
+    assert decode(bytes(message)) == Frame(3, b"ab")
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_frame_or_a_protocol_error(message: bytes) -> None:
+    try:
+        assert encode(decode(message))[8:] == message[8:]
+    except ProtocolError as error:
+        assert error.code in ("unframed_audio", "odd_payload")
+
+
+@pytest.mark.parametrize("cut", range(16))
+def test_a_header_cut_short_is_unframed(cut: int) -> None:
+    with pytest.raises(ProtocolError, match="header") as caught:
+        decode(encode(Frame(0, b""))[:cut])
+    assert caught.value.code == "unframed_audio"
