@@ -31,7 +31,8 @@ def load_silero() -> Any:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("silero-vad is not installed: pip install silero-vad")
     file = Path(spec.submodule_search_locations[0]) / "data" / "silero_vad.jit"
-    return torch.jit.load(str(file), map_location="cpu").eval()._model
+    network: Any = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
+    return network.eval()._model
 
 
 class SileroDetector:
@@ -49,7 +50,7 @@ class SileroDetector:
     @torch.inference_mode()
     def _judge(self, windows: NDArray[np.float32]) -> list[float]:
         return [
-            max(self._frame(frame) for frame in torch.from_numpy(window).split(FRAME))
+            max(self._frame(frame) for frame in torch.from_numpy(window).view(-1, FRAME))
             for window in windows
         ]
 

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import trio
-from polyasr.protocol.session import Limits, Session, Started
-from polyasr.settings import Settings
 
 from polyasr.errors import InvalidRequest, PolyasrError, ProtocolError, leaves
 from polyasr.pipeline.decoder import Disconnected, MessageReader, Socket, decode_frames
@@ -23,8 +21,10 @@ from polyasr.pipeline.emitter import Outbox, emit
 from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
 from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
 from polyasr.pipeline.types import SAMPLE_RATE, AudioChunk, EndOfAudio, Engine, Final, Partial
-from polyasr.pipeline.vad import detect_speech
+from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.protocol import messages
+from polyasr.protocol.session import Limits, Session, Started
+from polyasr.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ async def _utterance(
     following = None
     async with trio.open_nursery() as nursery:
         if config.speaker_filter:
-            to_filter, passages = trio.open_memory_channel[Heard](PASSAGE_EVENTS)
+            to_filter, passages = trio.open_memory_channel[Detected](PASSAGE_EVENTS)
             judge = SpeakerFilter(engine.speaker_encoder)
             nursery.start_soon(detect_speech, engine.open_detector(), audio, to_filter)
             nursery.start_soon(filter_speakers, judge, passages, to_recognizer)

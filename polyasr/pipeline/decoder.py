@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-import numpy as np
 import trio
-from polyasr.protocol.messages import Ack, StopExpired
-from polyasr.protocol.session import AudioReceived, Event, Session, Started, StopRequested
 
+from polyasr.audio import from_pcm16
 from polyasr.pipeline.emitter import Outbox
 from polyasr.pipeline.types import LONGEST_CHUNK, AudioChunk, EndOfAudio
+from polyasr.protocol.messages import Ack, StopExpired
+from polyasr.protocol.session import AudioReceived, Event, Session, Started, StopRequested
 
 STOP_WAIT = 2.0
 """Seconds that a stop waits for frames it has overtaken (`dictation`, *Stop*)."""
@@ -87,6 +87,7 @@ async def decode_frames(
                         through_seq = event.through_seq
                     case StopRequested() if stop is None:
                         stop, deadline = event, trio.current_time() + STOP_WAIT
+        assert stop is not None, "only a stop ends the loop above"
         end = _end(reader.session, stop)
         if not end.complete and end.through_seq == 0:
             reader.refuse_unheld(end.stop_id)
@@ -112,7 +113,7 @@ def _end(session: Session, stop: StopRequested) -> EndOfAudio:
 
 def _chunks(event: AudioReceived, position: int, before: int) -> Iterator[AudioChunk]:
     """Cut audio into pieces; all but the last cover no frame beyond those covered ``before``."""
-    samples = np.frombuffer(event.pcm, "<i2").astype(np.float32) / 32768
+    samples = from_pcm16(event.pcm)
     for first in range(0, len(samples), LONGEST_CHUNK):
         piece = samples[first : first + LONGEST_CHUNK]
         last = first + LONGEST_CHUNK >= len(samples)

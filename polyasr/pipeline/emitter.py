@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import trio
+
 from polyasr.protocol.messages import Ack, Partial, ServerMessage
 
 

@@ -25,8 +25,9 @@ from polyasr.pipeline.types import (
     Speech,
     Urgency,
 )
+from polyasr.pipeline.vad import Detected
 
-Heard = Speech | Silence | Endpoint | Rejected | EndOfAudio
+Heard = Detected | Rejected
 """What reaches the recognizer."""
 
 NOTHING = Hypothesis(text="", language="")

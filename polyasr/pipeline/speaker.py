@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from polyasr.pipeline.types import (
     SAMPLE_RATE,
-    EndOfAudio,
     Endpoint,
     Rejected,
     Samples,
-    Silence,
     SpeakerEncoder,
     Speech,
 )
+from polyasr.pipeline.vad import Detected
 
 SHORTEST = 1 * SAMPLE_RATE
 """Voiced samples that an embedding needs."""
@@ -91,8 +90,8 @@ class SpeakerFilter:
 
 async def filter_speakers(
     speaker_filter: SpeakerFilter,
-    passages: trio.MemoryReceiveChannel[Speech | Silence | Endpoint | EndOfAudio],
-    kept: trio.MemorySendChannel[Speech | Silence | Endpoint | Rejected | EndOfAudio],
+    passages: trio.MemoryReceiveChannel[Detected],
+    kept: trio.MemorySendChannel[Detected | Rejected],
 ) -> None:
     """The stage: passages in; passages and, after them, the rejected ones out."""
     with passages, kept:

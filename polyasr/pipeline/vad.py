@@ -36,6 +36,10 @@ WINDOWS_A_CALL = 64
 """About 10 s; bounds the time the model thread spends on one stream."""
 
 
+Detected = Speech | Silence | Endpoint | EndOfAudio
+"""What the detector makes of audio."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """160 ms of an utterance, less only at its very end."""
@@ -129,20 +133,19 @@ def _speech(window: Window) -> Speech:
 async def detect_speech(
     detector: SpeechDetector,
     audio: trio.MemoryReceiveChannel[AudioChunk | EndOfAudio],
-    passages: trio.MemorySendChannel[Speech | Silence | Endpoint | EndOfAudio],
+    passages: trio.MemorySendChannel[Detected],
 ) -> None:
     """The stage: audio in, passages out, until the end of audio has gone through."""
     windower, endpointer = Windower(), Endpointer()
     last: Window | None = None
     with audio, passages:
         async for item in audio:
-            ended = isinstance(item, EndOfAudio)
             windows = windower.finish() if isinstance(item, EndOfAudio) else windower.push(item)
             for window, probability in await _judge(detector, windows):
                 for event in endpointer.push(window, probability):
                     await passages.send(event)
                 last = window
-            if ended:
+            if isinstance(item, EndOfAudio):
                 for event in endpointer.finish(last):
                     await passages.send(event)
                 await passages.send(item)
