@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ import trio
 from numpy.typing import NDArray
 
 from polyasr import checkpoint
-from polyasr.engine.retranscription import RetranscribingRecognition
+from polyasr.engine.incremental import IncrementalSegment
+from polyasr.engine.recognition import SegmentRecognition, SegmentState
 from polyasr.engine.thread import ModelThread
 from polyasr.engine.voices import ResemblyzerEncoder
 from polyasr.errors import InferenceFailed, ModelUnavailable, PolyasrError
@@ -92,9 +92,7 @@ class SpeechEngine:
 
     def open_recognition(self, *, language: str | None, context: str) -> Recognition:
         """An empty segment."""
-        return RetranscribingRecognition(
-            partial(self._transcribe, language=language, context=context)
-        )
+        return SegmentRecognition(self._decode, language, context)
 
     @property
     def speaker_encoder(self) -> ResemblyzerEncoder:
@@ -129,19 +127,23 @@ class SpeechEngine:
                 await trio.sleep(PROBE_EVERY - idle)
                 continue
             try:
-                await self._transcribe(_probe_audio(), Urgency.PARTIAL, language=None, context="")
+                await self._decode(SegmentState(None, ""), _probe_audio(), 0, Urgency.PARTIAL)
             except PolyasrError as error:
                 log.warning("the probe failed: %s", error)
                 await trio.sleep(PROBE_EVERY)
 
-    async def _transcribe(
-        self, samples: Samples, urgency: Urgency, *, language: str | None, context: str
+    async def _decode(
+        self, state: SegmentState, samples: Samples, unchanged: int, urgency: Urgency
     ) -> Hypothesis:
         qwen = (await self.models()).qwen
+
+        def work() -> Hypothesis:
+            if state.segment is None:
+                state.segment = IncrementalSegment(qwen, state.language, state.context)
+            return state.segment.decode(samples, unchanged)
+
         try:
-            hypothesis = await self._thread.run(
-                urgency, lambda: qwen.transcribe(samples, language, context)
-            )
+            hypothesis = await self._thread.run(urgency, work)
         except Exception as error:
             self._last_error = f"{type(error).__name__}: {error}"
             log.exception("recognition failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from polyasr.pipeline.types import Samples, Urgency
 
 def load_resemblyzer() -> Any:
     """The packaged encoder, on the CPU: an embedding takes some 20 ms there."""
-    from resemblyzer import VoiceEncoder
+    with warnings.catch_warnings():
+        # webrtcvad, which it imports, uses pkg_resources, which warns that it will go.
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        from resemblyzer import VoiceEncoder
 
     return VoiceEncoder("cpu", verbose=False)
 

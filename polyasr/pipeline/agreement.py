@@ -40,10 +40,7 @@ class LocalAgreement:
         still become a comma or vanish.
         """
         settled = 0
-        while (
-            settled < len(self._words) - 1
-            and self._heard - self._since[settled] >= STABLE_FOR
-        ):
+        while settled < len(self._words) - 1 and self._heard - self._since[settled] >= STABLE_FOR:
             settled += 1
         while settled and is_mark(self._words[settled - 1]):
             settled -= 1

@@ -56,9 +56,7 @@ async def transcribe(
     return Transcript(final.text, final.segments, len(samples))
 
 
-async def _feed(
-    samples: Samples, audio: trio.MemorySendChannel[AudioChunk | EndOfAudio]
-) -> None:
+async def _feed(samples: Samples, audio: trio.MemorySendChannel[AudioChunk | EndOfAudio]) -> None:
     with audio:
         for start in range(0, len(samples), LONGEST_CHUNK):
             piece = np.ascontiguousarray(samples[start : start + LONGEST_CHUNK])

@@ -152,9 +152,7 @@ async def detect_speech(
                 return
 
 
-async def _judge(
-    detector: SpeechDetector, windows: list[Window]
-) -> list[tuple[Window, float]]:
+async def _judge(detector: SpeechDetector, windows: list[Window]) -> list[tuple[Window, float]]:
     judged: list[tuple[Window, float]] = []
     for first in range(0, len(windows), WINDOWS_A_CALL):
         batch = windows[first : first + WINDOWS_A_CALL]

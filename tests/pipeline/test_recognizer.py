@@ -21,7 +21,20 @@ from polyasr.pipeline.types import (
 from polyasr.pipeline.vad import WINDOW
 from tests.fakes import Asked, ScriptedEngine
 
-WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+WORDS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 END = EndOfAudio(stop_id="s", through_seq=7, complete=True)
 
 

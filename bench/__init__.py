@@ -1,0 +1,1 @@
+"""Measurements of polyasr: `python -m bench --help`."""

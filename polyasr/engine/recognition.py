@@ -1,0 +1,63 @@
+"""A segment under recognition: its audio on the event loop's side, its state on the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from polyasr.engine.incremental import IncrementalSegment
+from polyasr.pipeline.types import Hypothesis, Samples, Urgency
+
+
+@dataclass(slots=True)
+class SegmentState:
+    """What the model keeps of one segment; made and touched on the model thread alone."""
+
+    language: str | None
+    context: str
+    segment: IncrementalSegment[Any, Any] | None = None
+
+
+Decode = Callable[[SegmentState, Samples, int, Urgency], Awaitable[Hypothesis]]
+"""Decodes audio of which so many samples are those of the last call."""
+
+
+class SegmentRecognition:
+    """Holds one segment's audio, at most 30 s; what was worked out of it lies in its state."""
+
+    def __init__(self, decode: Decode, language: str | None, context: str) -> None:
+        self._decode = decode
+        self._state = SegmentState(language, context)
+        self._audio: Samples = np.empty(0, np.float32)
+        self._unchanged = 0
+
+    def append(self, samples: Samples) -> None:
+        """Add audio at the end."""
+        self._audio = np.concatenate([self._audio, samples])
+
+    def crop(self, length: int) -> None:
+        """Keep the first ``length`` samples."""
+        self._audio = self._audio[:length]
+        self._unchanged = min(self._unchanged, length)
+
+    def split(self, length: int) -> SegmentRecognition:
+        """Keep the first ``length`` samples; what came after them begins the returned segment."""
+        rest = SegmentRecognition(self._decode, self._state.language, self._state.context)
+        rest.append(self._audio[length:])
+        self.crop(length)
+        return rest
+
+    async def hypothesis(self, urgency: Urgency) -> Hypothesis:
+        """The greedy decode of the audio held."""
+        audio, unchanged = self._audio, self._unchanged
+        decoded = await self._decode(self._state, audio, unchanged, urgency)
+        self._unchanged = len(audio)
+        return decoded
+
+    def close(self) -> None:
+        """Let audio and state go."""
+        self._audio = np.empty(0, np.float32)
+        self._state = SegmentState(self._state.language, self._state.context)
