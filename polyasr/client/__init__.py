@@ -4,10 +4,10 @@ from polyasr.client.dictation import (
     Dictation,
     DictationFailed,
     Received,
-    ServerUnreachable,
     open_dictation,
     transcribe,
 )
+from polyasr.client.socket import ServerUnreachable
 
 __all__ = [
     "Dictation",

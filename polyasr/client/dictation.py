@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,43 +9,28 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    ConnectionTimeout,
-    DisconnectionTimeout,
-    HandshakeError,
-    WebSocketConnection,
-    open_websocket_url,
-)
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from polyasr.errors import PolyasrError, ungrouped
+from polyasr.client.socket import open_socket
+from polyasr.errors import PolyasrError, ProtocolError, ungrouped
 from polyasr.protocol.frames import Frame, encode
 from polyasr.protocol.messages import (
-    PROTOCOL,
-    Ack,
+    SAMPLE_RATE,
     Done,
     Error,
     Final,
     Partial,
-    Resumed,
     ServerMessage,
-    Started,
+    Start,
+    Stop,
     StopExpired,
     parse_server,
 )
 
-FRAME_BYTES = 3200
-"""100 ms of PCM16 at 16 kHz: what the contract expects of clients."""
-BYTES_PER_SECOND = 32_000
-TIMEOUT = 10.0
-"""Seconds to connect, and to close."""
-
-
-class ServerUnreachable(PolyasrError):
-    """No dictation server answers at the address."""
-
-    code = "server_unreachable"
+BYTES_PER_SECOND = SAMPLE_RATE * 2
+"""PCM16."""
+FRAME_BYTES = BYTES_PER_SECOND // 10
+"""100 ms: what the contract expects of clients."""
 
 
 class DictationFailed(PolyasrError):
@@ -68,13 +52,16 @@ class Received:
 class Dictation:
     """A dictation under way. Iterate over it to receive; send and stop from another task.
 
-    Every message is also kept in ``received``, with the time it came.
+    The iterator gives partials and the final, and ends when the server is done. It raises
+    DictationFailed when the server reports an error, or goes before it is done. Every message is
+    also kept in ``received``, with the time it came.
     """
 
     def __init__(self, socket: WebSocketConnection, session_id: str) -> None:
         self._socket = socket
-        self._unsent = b""
+        self._unsent = bytearray()
         self._next_seq = 0
+        self._done = False
         self.session_id = session_id
         self.received: list[Received] = []
 
@@ -83,55 +70,45 @@ class Dictation:
         """Frames sent so far: ``finalCapturedSeq`` when the dictation stops here."""
         return self._next_seq
 
+    async def start(self, control: int, language: str, context: str) -> None:
+        """Begin the session."""
+        start = Start(self.session_id, control=control, language=language, context=context)
+        await self._send(start.to_json())
+
     async def send(self, pcm16: bytes) -> None:
-        """Send audio, PCM16 at 16 kHz mono, in pieces of any size; it goes out in 100 ms frames."""
+        """Send audio, PCM16 at 16 kHz mono, in pieces of any size; it goes out in 100 ms frames.
+
+        When the server has gone this does nothing: why it went is raised to who iterates.
+        """
         self._unsent += pcm16
         while len(self._unsent) >= FRAME_BYTES:
             await self._send_frame(FRAME_BYTES)
 
     async def stop(self, stop_id: str | None = None) -> None:
-        """Send what is left of the audio and end the utterance."""
-        if self._unsent:
-            await self._send_frame(len(self._unsent))
-        await self._send_json(
-            type="stop",
-            protocol=PROTOCOL,
-            sessionId=self.session_id,
-            stopId=stop_id or uuid.uuid4().hex,
-            finalCapturedSeq=self._next_seq,
-        )
+        """Send what is left of the audio, but for half a sample, and end the utterance."""
+        await self.send(b"")  # whole frames that a cancelled send has left
+        if rest := len(self._unsent) // 2 * 2:
+            await self._send_frame(rest)
+        stop = Stop(uuid.uuid4().hex if stop_id is None else stop_id, self._next_seq)
+        await self._send(stop.to_json())
 
-    async def __aiter__(self) -> AsyncIterator[Partial | Final]:
-        """Partials and the final, until the server is done.
+    def __aiter__(self) -> Dictation:
+        return self
 
-        Raises DictationFailed when the server reports an error, or goes before it is done.
-        """
-        while True:
+    async def __anext__(self) -> Partial | Final:
+        while not self._done:
             match await self._receive():
                 case Partial() | Final() as event:
-                    yield event
+                    return event
                 case Done():
-                    return
+                    self._done = True
                 case Error(error=error, code=code):
                     raise DictationFailed(code, error)
                 case StopExpired(reason=reason):
                     raise DictationFailed(reason, f"the server cannot answer the stop: {reason}")
-                case Started() | Resumed() | Ack() | None:
-                    pass
-
-    async def start(self, control: int, language: str | None, context: str) -> None:
-        """Begin the session."""
-        optional = {"language": language, "context": context}
-        await self._send_json(
-            type="start",
-            protocol=PROTOCOL,
-            sessionId=self.session_id,
-            control=control,
-            sampleRate=16_000,
-            channels=1,
-            encoding="pcm16",
-            **{name: value for name, value in optional.items() if value},
-        )
+                case _:
+                    pass  # started, acknowledged, or something newer than this client
+        raise StopAsyncIteration
 
     async def _receive(self) -> ServerMessage | None:
         try:
@@ -140,25 +117,27 @@ class Dictation:
             raise _gone(closed) from closed
         if isinstance(text, bytes):
             raise DictationFailed("unsupported_message", "the server sent a binary message")
-        message = parse_server(text)
+        try:
+            message = parse_server(text)
+        except ProtocolError as error:
+            what = f"the server sent what this client cannot read: {error}"
+            raise DictationFailed(error.code, what) from error
         if message is not None:
             self.received.append(Received(message, trio.current_time()))
         return message
 
     async def _send_frame(self, size: int) -> None:
-        payload, self._unsent = self._unsent[:size], self._unsent[size:]
-        await self._send(encode(Frame(self._next_seq, payload)))
+        """Audio leaves ``_unsent`` when it is sent, so that cancelling loses none."""
+        await self._send(encode(Frame(self._next_seq, bytes(self._unsent[:size]))))
+        del self._unsent[:size]
         self._next_seq += 1
-
-    async def _send_json(self, **fields: object) -> None:
-        await self._send(json.dumps(fields, ensure_ascii=False))
 
     async def _send(self, message: bytes | str) -> None:
         """A server that has closed says why in what it sent before; that is for the reader."""
         try:
             await self._socket.send_message(message)
         except ConnectionClosed:
-            await trio.sleep_forever()
+            await trio.lowlevel.checkpoint()
 
 
 @asynccontextmanager
@@ -173,21 +152,13 @@ async def open_dictation(
 ) -> AsyncIterator[Dictation]:
     """Connect to ``ws://host:port/ws/transcribe`` and start a session.
 
-    Raises ServerUnreachable, in one line that says what to do, when nobody answers there.
+    Raises, in one line that says what to do, ServerUnreachable when nobody answers there, and
+    ConfigurationError when the address or the key cannot be one.
     """
-    headers = [(b"Authorization", f"Bearer {api_key}".encode())] if api_key else []
-    try:
-        async with open_websocket_url(
-            url,
-            extra_headers=headers,
-            connect_timeout=TIMEOUT,
-            disconnect_timeout=TIMEOUT,
-        ) as socket:
-            dictation = Dictation(socket, session_id or uuid.uuid4().hex)
-            await dictation.start(control, language, context)
-            yield dictation
-    except HandshakeError as error:
-        raise ServerUnreachable(_why_unreachable(url, error)) from error
+    async with open_socket(url, api_key) as socket:
+        dictation = Dictation(socket, session_id or uuid.uuid4().hex)
+        await dictation.start(control, language or "", context)
+        yield dictation
 
 
 def transcribe(
@@ -246,15 +217,6 @@ async def speak(dictation: Speaker, pcm16: bytes, paced: bool = True) -> None:
             await trio.sleep_until(began + (start + len(frame)) / BYTES_PER_SECOND)
         await dictation.send(frame)
     await dictation.stop()
-
-
-def _why_unreachable(url: str, error: HandshakeError) -> str:
-    if isinstance(error, ConnectionRejected):
-        return f"{url} answers with HTTP status {error.status_code} and not as a dictation server"
-    if isinstance(error, (ConnectionTimeout, DisconnectionTimeout)):
-        return f"{url} does not answer within {TIMEOUT:g} s"
-    reason = error.__cause__ or error
-    return f"no dictation server answers at {url} ({reason}): start one with 'polyasr serve'"
 
 
 def _gone(closed: ConnectionClosed) -> DictationFailed:

@@ -1,6 +1,14 @@
 """Audio frames: a header of 16 bytes, then PCM16 little-endian, mono, 16 kHz.
 
-    0–3 magic "BASR" · 4 version 1 · 5 type 1 (audio) · 6–7 reserved · 8–15 sequence, big-endian
+=====  ========  ===========================================
+bytes  field     value
+=====  ========  ===========================================
+0-3    magic     ``BASR``
+4      version   1
+5      type      1, audio
+6-7    reserved  sent as 0, ignored by the receiver
+8-15   sequence  unsigned, big-endian; 0 is a session's first
+=====  ========  ===========================================
 """
 
 from __future__ import annotations
@@ -11,15 +19,22 @@ from dataclasses import dataclass
 from polyasr.errors import ProtocolError
 
 HEADER = struct.Struct(">4sBBHQ")
+"""The table above."""
 MAGIC = b"BASR"
 VERSION = 1
 AUDIO = 1
+"""The only type of frame."""
 SAMPLE_BYTES = 2
+"""PCM16."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame. ``sequence`` counts from 0 in a session, below 2**64; ``payload`` is PCM16."""
+    """One frame.
+
+    ``sequence`` counts from 0 in a session, below 2**64; ``payload`` is PCM16 of any length, also
+    none at all.
+    """
 
     sequence: int
     payload: bytes

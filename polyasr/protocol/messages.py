@@ -1,11 +1,16 @@
-"""The text messages: JSON objects with a ``type``, read and written in this one place."""
+"""The text messages: JSON objects with a ``type``, read and written in this one place.
+
+Inside, names are Python's and coverage is half-open; the wire's names and units stay in here.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeGuard
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeGuard, TypeVar
 
 from polyasr.errors import ProtocolError
 
@@ -13,124 +18,122 @@ PROTOCOL = 1
 """The only version of the protocol."""
 SUPPORTED_CONTROL = 2
 """The highest control level this server grants."""
+SAMPLE_RATE = 16_000
+"""Hz; the only rate on the wire."""
+CHANNELS = 1
 ENCODINGS = ("pcm16", "pcm_s16le", "s16le", "linear16")
-"""The names clients have for the one encoding."""
+"""The names clients have for the one encoding, in any case; the first is the contract's."""
+MAX_SHOWN = 60
+"""Characters of a peer's value that an error message repeats."""
+
+HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+"""JSON can spell half of a surrogate pair, which is no text and cannot be sent back."""
 
 Fields = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """``start``: a new utterance; ``control`` is what the client asks for, at least 1."""
+    """``start``: a new utterance.
+
+    ``control`` is the level the client asks for, at least 1; ``language`` is whatever the client
+    calls it, "" for none: whether the model knows it is for the server to say.
+    """
+
+    TYPE: ClassVar[str] = "start"
 
     session_id: str
     control: int = 1
     context: str = ""
     language: str = ""
-    resume: bool = False
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        said = {"context": self.context, "language": self.language}
+        return _dump(
+            self.TYPE,
+            protocol=PROTOCOL,
+            sessionId=self.session_id,
+            control=self.control,
+            sampleRate=SAMPLE_RATE,
+            channels=CHANNELS,
+            encoding=ENCODINGS[0],
+            **{name: text for name, text in said.items() if text},
+        )
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        _check_version(fields)
+        session_id = fields.get("sessionId")
+        if not _is_text(session_id) or not session_id:
+            raise ProtocolError("missing_session_id", "sessionId must be a text that is not empty")
+        _check_format(fields)
+        control = fields.get("control")
+        return cls(
+            session_id=session_id,
+            control=control if _is_int(control) and control >= 1 else 1,
+            context=_text(fields, "context"),
+            language=_text(fields, "language"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Start):
+    """``resume``: go on with the session held under that id, or begin an empty one."""
+
+    TYPE: ClassVar[str] = "resume"
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """``stop``: the client captured frames 0 … ``final_captured_seq`` − 1, if it says so."""
+    """``stop``: the client captured the frames below ``final_captured_seq``; None: it did not say.
 
-    stop_id: str
-    final_captured_seq: int | None
+    A bound that cannot be read (negative, a fraction, a text) is refused. Taking it for absent or
+    for 0 would call the audio complete at whatever had come, and a client whose count was spoilt
+    on the way would be told that all it captured is in the text.
+    """
+
+    TYPE: ClassVar[str] = "stop"
+
+    stop_id: str = ""
+    final_captured_seq: int | None = None
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        seq = self.final_captured_seq
+        captured = {} if seq is None else {"finalCapturedSeq": seq}
+        return _dump(self.TYPE, protocol=PROTOCOL, stopId=self.stop_id, **captured)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        captured = fields.get("finalCapturedSeq")
+        if captured is not None and (not _is_int(captured) or captured < 0):
+            raise _unsupported(
+                f"finalCapturedSeq is {_shown(captured)}, it counts frames: 0, 1, 2, …"
+            )
+        return cls(_text(fields, "stopId"), captured)
 
 
-ClientMessage = Start | Stop
+ClientMessage = Start | Resume | Stop
+CLIENT_MESSAGES: Mapping[str, type[ClientMessage]] = MappingProxyType(
+    {kind.TYPE: kind for kind in (Start, Resume, Stop)}
+)
 
 
 def parse_client(text: str) -> ClientMessage:
-    """Read what a client sent. Raises ProtocolError with the code of the contract."""
+    """Read what a client sent.
+
+    Raises ProtocolError ``invalid_json``, ``unsupported_message``, ``unsupported_version`` or
+    ``missing_session_id``. Fields that the contract does not name are ignored.
+    """
     fields = _object(text)
-    match fields.get("type"):
-        case "start" | "resume" as kind:
-            return _parse_start(fields, resume=kind == "resume")
-        case "stop":
-            return Stop(_text(fields, "stopId"), _captured(fields))
-        case kind:
-            raise _unsupported(f"the type is {_shown(kind)}: use start, resume or stop")
-
-
-def _parse_start(fields: Fields, *, resume: bool) -> Start:
-    version = fields.get("protocol", PROTOCOL)
-    if isinstance(version, bool) or version != PROTOCOL:
-        raise ProtocolError(
-            "unsupported_version",
-            f"protocol is {_shown(version)}, this server speaks {PROTOCOL}",
-        )
-    session_id = fields.get("sessionId")
-    if not _is_text(session_id) or not session_id:
-        raise ProtocolError("missing_session_id", "sessionId must be a text that is not empty")
-    _check_format(fields)
-    return Start(
-        session_id=session_id,
-        control=_control(fields.get("control")),
-        context=_text(fields, "context"),
-        language=_text(fields, "language"),
-        resume=resume,
-    )
-
-
-def _check_format(fields: Fields) -> None:
-    for name, accepted in (("sampleRate", 16000), ("channels", 1)):
-        value = fields.get(name, accepted)
-        if isinstance(value, bool) or value != accepted:
-            raise _unsupported(f"{name} is {_shown(value)}, this server takes {accepted}")
-    encoding = fields.get("encoding", ENCODINGS[0])
-    if not isinstance(encoding, str) or encoding.lower() not in ENCODINGS:
-        raise _unsupported(f"encoding is {_shown(encoding)}, this server takes {ENCODINGS[0]}")
-
-
-def _control(asked: object) -> int:
-    """Nonsense counts as 1."""
-    return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 1 else 1
-
-
-def _captured(fields: Fields) -> int | None:
-    """A bound that cannot be read must not be taken for none, or coverage would be claimed."""
-    value = fields.get("finalCapturedSeq")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _unsupported(f"finalCapturedSeq is {_shown(value)}, it counts frames: 0, 1, 2, …")
-    return value
-
-
-def _text(fields: Fields, name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not _is_text(value):
-        raise _unsupported(f"{name} is {_shown(value)}, it must be a text")
-    return value
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    """JSON can spell half of a surrogate pair, which is no text and cannot be sent back."""
-    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
-
-
-def _object(text: str) -> Fields:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError("invalid_json", f"a text message is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ProtocolError(
-            "invalid_json", f"a text message must be a JSON object, not {_shown(value)}"
-        )
-    return value
-
-
-def _unsupported(message: str) -> ProtocolError:
-    return ProtocolError("unsupported_message", message)
-
-
-def _shown(value: object) -> str:
-    shown = json.dumps(value)
-    return shown if len(shown) <= 60 else shown[:57] + "…"
+    kind = fields.get("type")
+    if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
+        raise _unsupported(f"type is {_shown(kind)}, it must be {_either(CLIENT_MESSAGES)}")
+    return CLIENT_MESSAGES[kind].from_fields(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,15 @@ class Started:
             **control,
         )
 
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            _required(fields, "sessionId", str),
+            _required(fields, "ackSeq", int),
+            _optional(fields, "control", int) or 1,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Started):
@@ -164,7 +176,7 @@ class Resumed(Started):
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The highest contiguous sequence accepted, inclusive; −1 for none."""
+    """The highest contiguous sequence accepted, inclusive; -1 for none."""
 
     TYPE: ClassVar[str] = "ack"
 
@@ -173,9 +185,12 @@ class Ack:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        return _dump(
-            self.TYPE, protocol=PROTOCOL, sessionId=self.session_id, ackSeq=self.ack_seq
-        )
+        return _dump(self.TYPE, protocol=PROTOCOL, sessionId=self.session_id, ackSeq=self.ack_seq)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(_required(fields, "sessionId", str), _required(fields, "ackSeq", int))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +204,8 @@ class Partial:
     delta: str | None = None
 
     @classmethod
-    def following(cls, before: str, session_id: str, text: str) -> Partial:
-        """The partial that comes after the text ``before`` was shown."""
+    def following(cls, before: str, session_id: str, text: str) -> Self:
+        """The partial that comes after the client was sent ``before`` ("" if nothing yet)."""
         delta = text[len(before) :] if text.startswith(before) else None
         return cls(session_id, text, delta)
 
@@ -199,10 +214,22 @@ class Partial:
         delta = {} if self.delta is None else {"delta": self.delta}
         return _dump(self.TYPE, sessionId=self.session_id, partial=self.partial, **delta)
 
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            _required(fields, "sessionId", str),
+            _required(fields, "partial", str),
+            _optional(fields, "delta", str),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The text; every frame below ``recognized_through_seq`` was decoded into it, None: a guess."""
+    """The text; every frame below ``recognized_through_seq`` was decoded into it.
+
+    None: the text is a guess, or control 1 was granted, where coverage is never told.
+    """
 
     TYPE: ClassVar[str] = "final"
 
@@ -223,6 +250,16 @@ class Final:
             **coverage,
         )
 
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            _required(fields, "sessionId", str),
+            _required(fields, "stopId", str),
+            _required(fields, "text", str),
+            _optional(fields, "recognizedThroughSeq", int),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -237,6 +274,11 @@ class Done:
         """The message as it goes over the wire."""
         return _dump(self.TYPE, sessionId=self.session_id, stopId=self.stop_id)
 
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(_required(fields, "sessionId", str), _required(fields, "stopId", str))
+
 
 @dataclass(frozen=True, slots=True)
 class StopExpired:
@@ -250,8 +292,15 @@ class StopExpired:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        return _dump(
-            self.TYPE, sessionId=self.session_id, stopId=self.stop_id, reason=self.reason
+        return _dump(self.TYPE, sessionId=self.session_id, stopId=self.stop_id, reason=self.reason)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            _required(fields, "sessionId", str),
+            _required(fields, "stopId", str),
+            _required(fields, "reason", str),
         )
 
 
@@ -268,45 +317,113 @@ class Error:
         """The message as it goes over the wire."""
         return _dump(self.TYPE, error=self.error, code=self.code)
 
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(_required(fields, "error", str), _required(fields, "code", str))
+
 
 ServerMessage = Started | Resumed | Ack | Partial | Final | Done | StopExpired | Error
+SERVER_MESSAGES: Mapping[str, type[ServerMessage]] = MappingProxyType(
+    {kind.TYPE: kind for kind in (Started, Resumed, Ack, Partial, Final, Done, StopExpired, Error)}
+)
 
 
 def parse_server(text: str) -> ServerMessage | None:
     """Read what a server sent; None for a type that this client does not know.
 
-    Raises ProtocolError ``invalid_json``, or ``unsupported_message`` for a field that is missing.
+    Raises ProtocolError ``invalid_json``, or ``unsupported_message`` for a field that is missing
+    or of the wrong type.
     """
     fields = _object(text)
     kind = fields.get("type")
-    try:
-        return _read(kind, fields)
-    except KeyError as missing:
-        raise _unsupported(f"a message of type {_shown(kind)} lacks {missing}") from missing
-
-
-def _read(kind: object, fields: Fields) -> ServerMessage | None:
-    match kind:
-        case "started":
-            return Started(fields["sessionId"], fields["ackSeq"], fields.get("control", 1))
-        case "resumed":
-            return Resumed(fields["sessionId"], fields["ackSeq"], fields.get("control", 1))
-        case "ack":
-            return Ack(fields["sessionId"], fields["ackSeq"])
-        case "partial":
-            return Partial(fields["sessionId"], fields["partial"], fields.get("delta"))
-        case "final":
-            covered = fields.get("recognizedThroughSeq")
-            return Final(fields["sessionId"], fields["stopId"], fields["text"], covered)
-        case "done":
-            return Done(fields["sessionId"], fields["stopId"])
-        case "stopExpired":
-            return StopExpired(fields["sessionId"], fields["stopId"], fields["reason"])
-        case "error":
-            return Error(fields["error"], fields["code"])
-        case _:
-            return None
+    if not isinstance(kind, str) or kind not in SERVER_MESSAGES:
+        return None
+    return SERVER_MESSAGES[kind].from_fields(fields)
 
 
 def _dump(kind: str, **fields: object) -> str:
     return json.dumps({"type": kind, **fields}, ensure_ascii=False)
+
+
+def _object(text: str) -> Fields:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("invalid_json", f"a text message is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ProtocolError(
+            "invalid_json", f"a text message must be a JSON object, not {_shown(value)}"
+        )
+    return value
+
+
+def _check_version(fields: Fields) -> None:
+    version = fields.get("protocol", PROTOCOL)
+    if isinstance(version, bool) or version != PROTOCOL:
+        raise ProtocolError(
+            "unsupported_version",
+            f"protocol is {_shown(version)}, this server speaks {PROTOCOL}",
+        )
+
+
+def _check_format(fields: Fields) -> None:
+    for name, accepted in (("sampleRate", SAMPLE_RATE), ("channels", CHANNELS)):
+        value = fields.get(name, accepted)
+        if isinstance(value, bool) or value != accepted:
+            raise _unsupported(f"{name} is {_shown(value)}, this server takes {accepted}")
+    encoding = fields.get("encoding", ENCODINGS[0])
+    if not isinstance(encoding, str) or encoding.lower() not in ENCODINGS:
+        raise _unsupported(f"encoding is {_shown(encoding)}, this server takes {ENCODINGS[0]}")
+
+
+def _text(fields: Fields, name: str) -> str:
+    """A client's text; absent and null are ""."""
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not _is_text(value):
+        raise _unsupported(f"{name} is {_shown(value)}, it must be a text")
+    return value
+
+
+def _required(fields: Fields, name: str, kind: type[T]) -> T:
+    value = fields.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _unsupported(
+            f"a message of type {_shown(fields['type'])} has {_shown(value)} for {name}"
+        )
+    return value
+
+
+def _optional(fields: Fields, name: str, kind: type[T]) -> T | None:
+    return None if fields.get(name) is None else _required(fields, name, kind)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and not HALF_A_PAIR.search(value)
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _unsupported(message: str) -> ProtocolError:
+    return ProtocolError("unsupported_message", message)
+
+
+def _either(words: Mapping[str, object]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}"
+
+
+def _shown(value: object) -> str:
+    """A peer's value in an error message: short, ASCII, and never walked into."""
+    match value:
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            shown = json.dumps(value)
+            return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + "…"

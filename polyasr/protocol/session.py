@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from polyasr.errors import ProtocolError
 from polyasr.protocol import frames
-from polyasr.protocol.messages import SUPPORTED_CONTROL, Start, Stop, parse_client
-
+from polyasr.protocol.messages import SUPPORTED_CONTROL, Resume, Start, Stop, parse_client
 
 HELD_FRAME_BYTES = 128
 """What Python needs to hold a frame besides its payload, which may be empty."""
@@ -54,7 +53,10 @@ class AudioReceived:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The client ends the utterance."""
+    """The client ends the utterance: it captured the frames below ``final_captured_seq``.
+
+    None: it does not say how many.
+    """
 
     stop_id: str
     final_captured_seq: int | None
@@ -100,6 +102,11 @@ class Journal:
 class Session:
     """The protocol state of one connection.
 
+    The first stop ends the utterance: another is ignored, and so is a frame that comes after it
+    and that it does not include, because that frame will be in no text and an acknowledgement would
+    promise that it is. A stop includes the frames below ``final_captured_seq``, and without that
+    what is held in sequence when it comes.
+
     After ``receive`` has raised, the connection is to be told the error and closed.
     """
 
@@ -107,6 +114,8 @@ class Session:
         self._limits = limits or Limits()
         self._start: Start | None = None
         self._journal = Journal()
+        self._end: int | None = None
+        """The first frame that is too late; None before the stop."""
 
     @property
     def session_id(self) -> str:
@@ -120,7 +129,7 @@ class Session:
 
     @property
     def ack_seq(self) -> int:
-        """The highest contiguous sequence held, inclusive; −1 for none."""
+        """The highest contiguous sequence held, inclusive; -1 for none."""
         return self._journal.next_seq - 1
 
     def is_complete(self, final_captured_seq: int | None) -> bool:
@@ -129,40 +138,53 @@ class Session:
 
     def receive(self, message: bytes | str) -> list[Event]:
         """Take one message. Raises ProtocolError."""
-        size = len(message) if isinstance(message, bytes) else len(message.encode())
-        if size > self._limits.max_message_bytes:
-            raise ProtocolError(
-                "message_too_large",
-                f"a message is {size} bytes long, the limit is {self._limits.max_message_bytes}",
-            )
+        self._check_size(message)
         if isinstance(message, bytes):
             return self._receive_audio(message)
         match parse_client(message):
             case Start() as start:
                 return [self._begin(start)]
             case Stop() as stop:
-                if self._start is None:
-                    raise ProtocolError("stop_before_start", "stop came before start or resume")
-                return [StopRequested(stop.stop_id, stop.final_captured_seq)]
+                return self._receive_stop(stop)
 
     def _receive_audio(self, message: bytes) -> list[Event]:
         if self._start is None:
             raise ProtocolError("audio_before_start", "audio came before start or resume")
-        before = self.next_seq
-        pcm = self._journal.accept(frames.decode(message), self._limits)
+        frame, before = frames.decode(message), self.next_seq
+        if self._end is not None and frame.sequence >= self._end:
+            return []
+        pcm = self._journal.accept(frame, self._limits)
         return [AudioReceived(pcm, self.next_seq)] if self.next_seq > before else []
+
+    def _receive_stop(self, stop: Stop) -> list[Event]:
+        if self._start is None:
+            raise ProtocolError("stop_before_start", "stop came before start or resume")
+        if self._end is not None:
+            return []
+        captured = stop.final_captured_seq
+        self._end = self.next_seq if captured is None else captured
+        return [StopRequested(stop.stop_id, captured)]
 
     def _begin(self, start: Start) -> Started:
         """A session begins empty, also by ``resume``: none is held between connections."""
-        self._start, self._journal = start, Journal()
+        self._start, self._journal, self._end = start, Journal(), None
         return Started(
             session_id=start.session_id,
             control=min(start.control, SUPPORTED_CONTROL),
             language=start.language,
             context=start.context,
-            resumed=start.resume,
+            resumed=isinstance(start, Resume),
             ack_seq=self.ack_seq,
         )
+
+    def _check_size(self, message: bytes | str) -> None:
+        data = message if isinstance(message, bytes) else message.encode(errors="surrogatepass")
+        if len(data) > self._limits.max_message_bytes:
+            raise ProtocolError(
+                "message_too_large",
+                f"a message is {len(data)} bytes long, "
+                f"the limit is {self._limits.max_message_bytes}",
+            )
 
 
 def _too_long(what: str) -> ProtocolError:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +16,9 @@ import trio
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
-from polyasr.client import DictationFailed, ServerUnreachable, open_dictation
+from polyasr.client import DictationFailed, ServerUnreachable, open_dictation, transcribe
 from polyasr.client.dictation import FRAME_BYTES, speak
+from polyasr.errors import ConfigurationError
 from polyasr.protocol.frames import Frame, decode
 from polyasr.protocol.messages import Ack, Done, Error, Final, Partial, Started, StopExpired
 
@@ -27,10 +31,8 @@ async def server(script: Script) -> AsyncIterator[str]:
 
     async def handle(request: WebSocketRequest) -> None:
         socket = await request.accept()
-        try:
+        with suppress(ConnectionClosed):  # the test hung up
             await script(socket, json.loads(await socket.get_message()))
-        except ConnectionClosed:
-            pass  # the test hung up
 
     async with trio.open_nursery() as nursery:
         listening = await nursery.start(serve_websocket, handle, "127.0.0.1", 0, None)
@@ -74,7 +76,44 @@ async def test_audio_of_any_size_goes_out_in_frames_and_the_final_comes_back() -
     ]
 
 
-async def test_the_start_carries_what_was_asked_for_and_the_key_is_sent() -> None:
+async def test_half_a_sample_at_the_end_is_no_audio() -> None:
+    async with server(answer) as url, open_dictation(url) as dictation:
+        await dictation.send(bytes(3))
+        await dictation.stop()
+        *_, final = [event async for event in dictation]
+    assert isinstance(final, Final)
+    assert final.text == "1 frames, 2 bytes"
+
+
+async def test_no_audio_is_an_utterance_too() -> None:
+    async with server(answer) as url, open_dictation(url) as dictation:
+        await dictation.stop("")
+        *_, final = [event async for event in dictation]
+    assert final == Final(dictation.session_id, "", "0 frames, 0 bytes", 0)
+
+
+async def test_a_send_that_is_cancelled_loses_no_audio() -> None:
+    async with server(answer) as url, open_dictation(url) as dictation:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await dictation.send(bytes(5000))
+        await dictation.stop()
+        *_, final = [event async for event in dictation]
+    assert isinstance(final, Final)
+    assert final.text == "2 frames, 5000 bytes"
+
+
+async def test_listening_can_be_left_and_taken_up_again() -> None:
+    async with server(answer) as url, open_dictation(url) as dictation:
+        await dictation.stop()
+        async for event in dictation:
+            assert isinstance(event, Partial)
+            break
+        assert [type(event) async for event in dictation] == [Final]
+        assert [event async for event in dictation] == []
+
+
+async def test_the_start_carries_what_was_asked_for() -> None:
     seen: dict[str, Any] = {}
 
     async def script(socket: WebSocketConnection, start: dict[str, Any]) -> None:
@@ -90,6 +129,20 @@ async def test_the_start_carries_what_was_asked_for_and_the_key_is_sent() -> Non
     assert (seen["type"], seen["protocol"], seen["control"]) == ("start", 1, 1)
     assert (seen["language"], seen["context"]) == ("zh", "Zulu")
     assert (seen["sampleRate"], seen["channels"], seen["encoding"]) == (16000, 1, "pcm16")
+
+
+async def test_the_key_goes_along_as_a_bearer_token() -> None:
+    headers: list[tuple[bytes, bytes]] = []
+
+    async def handle(request: WebSocketRequest) -> None:
+        headers.extend(request.headers)
+        await request.accept()
+
+    async with trio.open_nursery() as nursery:
+        listening = await nursery.start(serve_websocket, handle, "127.0.0.1", 0, None)
+        async with open_dictation(f"ws://127.0.0.1:{listening.port}/", api_key="sesame"):
+            nursery.cancel_scope.cancel()
+    assert (b"authorization", b"Bearer sesame") in headers
 
 
 async def test_every_message_is_kept_with_the_time_it_came() -> None:
@@ -122,8 +175,6 @@ async def test_what_the_server_refuses_is_an_error_with_its_code(
     assert caught.value.code == code
 
 
-# trio-websocket 0.12 leaves the socket to the garbage collector when its peer closes first.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_server_that_vanishes_is_an_error_and_never_an_empty_text() -> None:
     async def vanish(socket: WebSocketConnection, start: dict[str, Any]) -> None:
         await socket.aclose(1011)
@@ -132,7 +183,78 @@ async def test_a_server_that_vanishes_is_an_error_and_never_an_empty_text() -> N
         with pytest.raises(DictationFailed, match="1011"):
             async with open_dictation(url) as dictation:
                 [event async for event in dictation]
-        gc.collect()
+        gc.collect()  # a connection left open is a warning, and a warning is a failure
+
+
+async def test_who_sends_to_a_server_that_has_refused_learns_why_when_listening() -> None:
+    closed = trio.Event()
+
+    async def refuse(socket: WebSocketConnection, start: dict[str, Any]) -> None:
+        await socket.send_message(Error("Full.", "too_many_sessions").to_json())
+        await socket.aclose(1008)
+        closed.set()
+
+    async with server(refuse) as url, open_dictation(url) as dictation:
+        await closed.wait()
+        for _ in range(5):
+            await dictation.send(bytes(FRAME_BYTES))
+        await dictation.stop()
+        with pytest.raises(DictationFailed, match="Full") as caught:
+            [event async for event in dictation]
+    assert caught.value.code == "too_many_sessions"
+
+
+@pytest.mark.parametrize("said", ["{", '{"type": "final"}', b"binary"])
+async def test_a_server_that_cannot_be_understood_is_a_failure(said: str | bytes) -> None:
+    async def babble(socket: WebSocketConnection, start: dict[str, Any]) -> None:
+        await socket.send_message(said)
+
+    async with server(babble) as url, open_dictation(url) as dictation:
+        with pytest.raises(DictationFailed):
+            [event async for event in dictation]
+
+
+async def test_what_the_caller_raises_comes_out_as_it_is() -> None:
+    async with server(answer) as url:
+        with pytest.raises(ValueError, match="my own"):
+            async with open_dictation(url):
+                raise ValueError("my own")
+
+
+async def test_another_server_at_the_address_is_told_by_its_status() -> None:
+    async def reject(request: WebSocketRequest) -> None:
+        await request.reject(404, body=b"no such page")
+
+    async with trio.open_nursery() as nursery:
+        listening = await nursery.start(serve_websocket, reject, "127.0.0.1", 0, None)
+        with pytest.raises(ServerUnreachable, match=r"404.*/ws/transcribe"):
+            async with open_dictation(f"ws://127.0.0.1:{listening.port}/nowhere"):
+                raise AssertionError("connected to a page")
+        nursery.cancel_scope.cancel()
+    gc.collect()
+
+
+async def test_a_server_without_tls_at_a_tls_address_is_told_apart() -> None:
+    async with server(answer) as url:
+        with pytest.raises(ServerUnreachable, match="ws:// and not at wss://"):
+            async with open_dictation(url.replace("ws://", "wss://")):
+                raise AssertionError("spoke TLS to a plain server")
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:8766", "http://127.0.0.1:8766/", "ws://", "ws://a:99999/", "ws://a/b c"]
+)
+async def test_what_is_no_address_is_told_with_an_example(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="ws://127"):
+        async with open_dictation(url):
+            raise AssertionError("connected to nowhere")
+
+
+async def test_a_key_that_cannot_be_sent_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="line break"):
+        async with open_dictation("ws://127.0.0.1:1/", api_key="sesame\n"):
+            raise AssertionError("sent a line break in a header")
 
 
 async def test_nobody_at_the_address_is_one_line_that_says_what_to_do() -> None:
@@ -158,3 +280,43 @@ async def test_speech_is_paced_by_the_clock(autojump_clock: MockClock) -> None:
     await speak(Recorder(), bytes(2 * FRAME_BYTES + 800))
     at = [(round(time - began, 3), size) for time, size in sent]
     assert at == [(0.1, 3200), (0.2, 3200), (0.225, 800), (0.225, 0)]
+
+
+async def test_unpaced_speech_goes_out_at_once(autojump_clock: MockClock) -> None:
+    heard = bytearray()
+
+    class Recorder:
+        async def send(self, pcm16: bytes) -> None:
+            heard.extend(pcm16)
+
+        async def stop(self) -> None:
+            heard.extend(b"end")
+
+    began = trio.current_time()
+    await speak(Recorder(), b"ab" * 5000, paced=False)
+    assert trio.current_time() == began
+    assert heard == b"ab" * 5000 + b"end"
+
+
+async def test_a_recording_is_transcribed_from_plain_code() -> None:
+    partials: list[str] = []
+    async with server(answer) as url:
+        call = partial(transcribe, url, bytes(7000), on_partial=partials.append)
+        final = await trio.to_thread.run_sync(call)
+    assert (final.text, final.recognized_through_seq) == ("3 frames, 7000 bytes", 3)
+    assert partials == ["so far"]
+
+
+async def test_plain_code_gets_the_servers_error() -> None:
+    async def refuse(socket: WebSocketConnection, start: dict[str, Any]) -> None:
+        await socket.send_message(Error("No model.", "model_unavailable").to_json())
+
+    async with server(refuse) as url:
+        with pytest.raises(DictationFailed, match=r"^No model\.$"):
+            await trio.to_thread.run_sync(transcribe, url, bytes(7000))
+
+
+def test_the_client_needs_no_model_library() -> None:
+    heavy = "{'torch', 'numpy', 'transformers', 'quart'}"
+    script = f"import sys, polyasr.client; sys.exit(' '.join({heavy} & set(sys.modules)) or 0)"
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -53,19 +53,24 @@ def test_a_frame_that_is_held_is_not_heard_twice() -> None:
     assert session.ack_seq == 0
 
 
-@given(st.data(), st.integers(1, 12))
-def test_any_order_with_any_repeats_gives_the_original_audio(data: st.DataObject, n: int) -> None:
-    order = data.draw(st.permutations(list(range(n)) * 2))
+payloads = st.lists(st.binary(max_size=6).map(lambda b: b[: len(b) // 2 * 2]), max_size=12)
+
+
+@given(st.data(), payloads)
+def test_any_order_with_any_repeats_gives_the_original_audio(
+    data: st.DataObject, sent: list[bytes]
+) -> None:
+    order = data.draw(st.permutations(list(range(len(sent))) * 2))
     session, heard, held = started(), b"", set[int]()
     for sequence in order:
-        for event in session.receive(audio(sequence)):
+        for event in session.receive(encode(Frame(sequence, sent[sequence]))):
             assert isinstance(event, AudioReceived)
             heard += event.pcm
             assert event.through_seq == session.next_seq
         held.add(sequence)
-        frontier = next(i for i in range(n + 1) if i not in held)
+        frontier = next(i for i in range(len(sent) + 1) if i not in held)
         assert session.ack_seq == frontier - 1
-    assert heard == b"".join(i.to_bytes(2, "big") for i in range(n))
+    assert heard == b"".join(sent)
 
 
 def test_a_frame_without_audio_is_a_frame() -> None:
@@ -91,6 +96,39 @@ def test_a_stop_is_passed_on() -> None:
     assert started().receive(stop) == [StopRequested("s", 4)]
 
 
+def test_a_stop_that_is_repeated_is_passed_on_once() -> None:
+    session = started()
+    stop = '{"type": "stop", "stopId": "s", "finalCapturedSeq": 4}'
+    session.receive(stop)
+    assert session.receive(stop) == []
+
+
+def test_frames_that_a_stop_has_overtaken_are_taken_and_later_ones_ignored() -> None:
+    session = started()
+    session.receive(audio(0))
+    session.receive('{"type": "stop", "finalCapturedSeq": 3}')
+    assert session.receive(audio(3)) == []
+    assert session.receive(audio(2)) == []
+    assert session.receive(audio(1)) == [AudioReceived(b"\0\1\0\2", 3)]
+    assert session.ack_seq == 2
+
+
+def test_a_stop_that_counts_no_frames_includes_those_held_in_sequence() -> None:
+    session = started()
+    session.receive(audio(0))
+    session.receive('{"type": "stop"}')
+    assert session.receive(audio(1)) == []
+    assert session.ack_seq == 0
+
+
+def test_a_start_after_a_stop_hears_again() -> None:
+    session = started()
+    session.receive('{"type": "stop", "finalCapturedSeq": 0}')
+    session.receive('{"type": "start", "protocol": 1, "sessionId": "b"}')
+    assert session.receive(audio(0)) == [AudioReceived(b"\0\0", 1)]
+    assert session.receive('{"type": "stop"}') == [StopRequested("", None)]
+
+
 def test_a_second_start_begins_a_fresh_session() -> None:
     session = started()
     session.receive(audio(0))
@@ -99,7 +137,8 @@ def test_a_second_start_begins_a_fresh_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "code"), [(audio(0), "audio_before_start"), ('{"type":"stop"}', "stop_before_start")]
+    ("message", "code"),
+    [(audio(0), "audio_before_start"), ('{"type":"stop"}', "stop_before_start")],
 )
 def test_nothing_comes_before_the_start(message: bytes | str, code: str) -> None:
     with pytest.raises(ProtocolError) as caught:
@@ -107,7 +146,7 @@ def test_nothing_comes_before_the_start(message: bytes | str, code: str) -> None
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("message", [bytes(101), "x" * 101, "ä" * 51])
+@pytest.mark.parametrize("message", [bytes(101), "x" * 101, "ä" * 51, "\ud800" * 34])
 def test_a_message_over_the_limit_is_too_large(message: bytes | str) -> None:
     with pytest.raises(ProtocolError, match="100") as caught:
         Session(Limits(max_message_bytes=100)).receive(message)
@@ -125,7 +164,15 @@ def test_a_session_over_the_limit_is_too_long() -> None:
 @pytest.mark.parametrize("payload", [b"", bytes(100)])
 def test_what_is_held_beyond_a_gap_is_bounded(payload: bytes) -> None:
     session = started(Limits(max_early_bytes=2000))
+    early = (encode(Frame(sequence, payload)) for sequence in range(1, 100))
     with pytest.raises(ProtocolError, match="frame 0") as caught:
-        for sequence in range(1, 100):
-            session.receive(encode(Frame(sequence, payload)))
+        any(session.receive(frame) for frame in early)
     assert caught.value.code == "session_too_long"
+
+
+def test_what_a_filled_gap_has_released_leaves_room_for_the_next() -> None:
+    session = started(Limits(max_early_bytes=300))
+    for sequence in range(0, 200, 2):
+        assert session.receive(audio(sequence + 1)) == []
+        assert len(session.receive(audio(sequence))) == 1
+    assert session.next_seq == 200

@@ -1,0 +1,35 @@
+# `make demo` shows it working; `make serve` runs it; `make test` and `make lint` check it.
+# All of them first set up what they need, in .venv and once: see tools/setup.sh.
+# Another Python than the first that fits: make PYTHON=python3.12 demo
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+SETUP := tools/setup.sh setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo serve test lint clean
+
+demo: $(VENV)/.installed
+	@$(RUN) polyasr demo
+
+serve: $(VENV)/.installed
+	@$(RUN) polyasr serve
+
+test: $(VENV)/.installed-dev
+	$(RUN) pytest
+
+lint: $(VENV)/.installed-dev
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+$(VENV)/.installed: $(SETUP)
+	@PYTHON='$(PYTHON)' tools/setup.sh $(VENV)
+	@touch $@
+
+$(VENV)/.installed-dev: $(SETUP)
+	@PYTHON='$(PYTHON)' tools/setup.sh $(VENV) dev
+	@touch $(VENV)/.installed $@
+
+clean:
+	rm -rf $(VENV) build polyasr.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

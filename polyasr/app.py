@@ -1,0 +1,46 @@
+"""The web application: the routes over their services, the access rules, the form of errors."""
+
+from __future__ import annotations
+
+from quart.json.provider import DefaultJSONProvider
+from quart_trio import QuartTrio
+
+from polyasr.routes.access import access_rules, register_access
+from polyasr.routes.body import BoundedHTTPConnection, BoundedRequest
+from polyasr.routes.dictation import dictation
+from polyasr.routes.errors import register_errors
+from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
+from polyasr.routes.models import models
+from polyasr.routes.operations import operations
+from polyasr.routes.services import ServingEngine, open_services
+from polyasr.routes.transcriptions import transcriptions
+from polyasr.settings import Settings
+
+
+class JSONProvider(DefaultJSONProvider):
+    """JSON as people write it: text in its own script, keys in the order they were given."""
+
+    ensure_ascii = False
+    sort_keys = False
+
+
+class Application(QuartTrio):
+    """Quart on trio, with bounded request bodies."""
+
+    request_class = BoundedRequest
+    asgi_http_class = BoundedHTTPConnection
+
+
+def create_app(settings: Settings, engine: ServingEngine) -> QuartTrio:
+    """The application of one server. The engine outlives it."""
+    app = Application("polyasr", static_folder=None)
+    app.json = JSONProvider(app)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * MIB + FORM_OVERHEAD_BYTES
+    services, rules = open_services(settings, engine), access_rules(settings)
+    register_access(app, rules)
+    register_errors(app, engine)
+    app.register_blueprint(operations(services))
+    app.register_blueprint(models(services))
+    app.register_blueprint(transcriptions(services))
+    app.register_blueprint(dictation(services, rules))
+    return app

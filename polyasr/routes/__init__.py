@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket routes, one blueprint a file, over the pipeline and the engine."""

@@ -1,0 +1,73 @@
+"""A transcript in the response formats of OpenAI's transcription API. Pure.
+
+What the model does not tell is left out: `no_speech_prob` always, `avg_logprob` for a segment
+without token probabilities.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+from polyasr.pipeline.types import SAMPLE_RATE, Segment, Transcript
+
+SAMPLES_PER_SEEK = SAMPLE_RATE // 100
+"""Whisper counts `seek` in spectrogram frames, of which a second has 100."""
+
+
+def json(transcript: Transcript) -> Mapping[str, object]:
+    """``response_format=json``: the text, and how many seconds of audio it took."""
+    return {"text": transcript.text, "usage": _usage(transcript)}
+
+
+def text(transcript: Transcript) -> str:
+    """``response_format=text``: the text and a newline, as OpenAI's API answers."""
+    return transcript.text + "\n"
+
+
+def verbose_json(transcript: Transcript, language: str | None) -> Mapping[str, object]:
+    """``response_format=verbose_json``, with the language that was asked for, or else heard.
+
+    OpenAI names languages in full and in lower case (`english`); several heard in one recording
+    are joined by commas, and silence has none ("").
+    """
+    return {
+        "task": "transcribe",
+        "language": (language or transcript.language).lower(),
+        "duration": _seconds(transcript.n_samples),
+        "text": transcript.text,
+        "segments": [_segment(i, segment) for i, segment in enumerate(transcript.segments)],
+        "usage": _usage(transcript),
+    }
+
+
+def _segment(index: int, segment: Segment) -> Mapping[str, object]:
+    """Each segment is a window of its own, so ``seek`` is where it begins."""
+    entry: dict[str, object] = {
+        "id": index,
+        "seek": segment.start // SAMPLES_PER_SEEK,
+        "start": _seconds(segment.start),
+        "end": _seconds(segment.end),
+        "text": segment.text,
+        "tokens": list(segment.tokens),
+        "temperature": 0.0,
+        "compression_ratio": _compression_ratio(segment.text),
+    }
+    if segment.logprobs:
+        entry["avg_logprob"] = sum(segment.logprobs) / len(segment.logprobs)
+    return entry
+
+
+def _compression_ratio(value: str) -> float:
+    """Bytes of UTF-8 a compressed byte stands for; Whisper's measure of repetition."""
+    raw = value.encode()
+    return len(raw) / len(zlib.compress(raw))
+
+
+def _usage(transcript: Transcript) -> Mapping[str, object]:
+    return {"type": "duration", "seconds": _seconds(transcript.n_samples)}
+
+
+def _seconds(samples: int) -> float:
+    """Seconds to the millisecond."""
+    return round(samples / SAMPLE_RATE, 3)

@@ -1,0 +1,181 @@
+"""Reading a multipart upload as it comes: the file to a temporary file, the fields to memory.
+
+Everything is counted while it arrives, for a body sent in chunks declares no length. The file is
+unnamed on the disk, or not there yet while it is small, so nothing is left behind by a crash.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import trio
+from quart import Request
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from polyasr.errors import InvalidRequest, UploadTooLarge
+
+MIB = 2**20
+IN_MEMORY_BYTES = MIB
+"""Files up to this size never touch the disk: half a minute of 16 kHz WAV."""
+MAX_FIELD_BYTES = 512 * 1024
+"""All text fields together; the longest sensible one is a context of some thousand words."""
+MAX_PARTS = 200
+PIECE_BYTES = 64 * 1024
+"""How much is parsed between two chances for other tasks to run."""
+BODY_IDLE_SEC = 60
+"""How long a client may stay silent in the middle of its upload."""
+FORM_OVERHEAD_BYTES = MIB
+"""What a body may hold besides its file: the fields, the boundaries, the part headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A parsed upload: the fields by their bare names (`keywords[]` is `keywords`), and the file.
+
+    ``file`` stands at its beginning and is closed when the form's block ends; ``size`` in bytes.
+    """
+
+    fields: Mapping[str, tuple[str, ...]]
+    file: IO[bytes]
+    size: int
+
+    def get(self, name: str) -> str:
+        """The field's last value without surrounding space, "" when it was not sent."""
+        return self.fields.get(name, ("",))[-1].strip()
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """The field's values that hold something."""
+        return tuple(value.strip() for value in self.fields.get(name, ()) if value.strip())
+
+
+@asynccontextmanager
+async def read_form(request: Request, *, file_field: str, max_file_mb: int) -> AsyncIterator[Form]:
+    """Read the request's form, which must hold one file in ``file_field``.
+
+    Raises UploadTooLarge past the limits, InvalidRequest for what is no such form, and
+    RequestTimeout (408) when the client stops sending.
+    """
+    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
+        upload = _Upload(file_field, max_file_mb, spool)
+        decoder = MultipartDecoder(_boundary(request), 2 * PIECE_BYTES, max_parts=MAX_PARTS)
+        try:
+            while (piece := await _next_piece(request)) is not None:
+                for start in range(0, len(piece), PIECE_BYTES):
+                    await upload.take(decoder, piece[start : start + PIECE_BYTES])
+        except RequestEntityTooLarge:
+            raise upload.too_large() from None
+        await upload.take(decoder, None)
+        yield upload.form()
+
+
+class _Upload:
+    """What has come of one upload."""
+
+    def __init__(self, file_field: str, max_file_mb: int, spool: IO[bytes]) -> None:
+        self._file_field, self._max_file_mb, self._spool = file_field, max_file_mb, spool
+        self._fields: dict[str, list[str]] = {}
+        self._part = ""
+        self._value = bytearray()
+        self._field_bytes = 0
+        self._file_bytes: int | None = None
+
+    async def take(self, decoder: MultipartDecoder, piece: bytes | None) -> None:
+        """Parse the next piece, None at the end of the body."""
+        for event in _events(decoder, piece):
+            if isinstance(event, File | Field):
+                self._begin_part((event.name or "").removesuffix("[]"))
+            elif isinstance(event, Data) and self._part == self._file_field:
+                await self._take_file(event.data)
+            elif isinstance(event, Data):
+                self._take_field(event)
+
+    def _begin_part(self, name: str) -> None:
+        self._part = name
+        self._value.clear()
+        if name == self._file_field:
+            if self._file_bytes is not None:
+                raise InvalidRequest("send one file with a request, not several", param=name)
+            self._file_bytes = 0
+
+    async def _take_file(self, data: bytes) -> None:
+        self._file_bytes = (self._file_bytes or 0) + len(data)
+        if self._file_bytes > self._max_file_mb * MIB:
+            raise self.too_large()
+        if data:
+            await trio.to_thread.run_sync(self._spool.write, data)
+
+    def _take_field(self, event: Data) -> None:
+        self._field_bytes += len(event.data)
+        if self._field_bytes > MAX_FIELD_BYTES:
+            raise UploadTooLarge(
+                f"the text fields hold more than {MAX_FIELD_BYTES} bytes", param=self._part
+            )
+        self._value += event.data
+        if not event.more_data:
+            value = self._value.decode("utf-8", "replace")
+            self._fields.setdefault(self._part, []).append(value)
+
+    def too_large(self) -> UploadTooLarge:
+        """The error for a body or a file over the limit."""
+        return UploadTooLarge(
+            f"the upload is larger than {self._max_file_mb} MB, the limit of this server: "
+            "raise POLYASR_MAX_UPLOAD_MB, or send it compressed or in parts",
+            param=self._file_field,
+        )
+
+    def form(self) -> Form:
+        """The whole form. Raises InvalidRequest when the file is missing or empty."""
+        if self._file_bytes is None:
+            raise InvalidRequest(
+                f"the field `{self._file_field}` with the recording is missing",
+                param=self._file_field,
+            )
+        if self._file_bytes == 0:
+            raise InvalidRequest(
+                f"the file in `{self._file_field}` is empty", param=self._file_field
+            )
+        self._spool.seek(0, io.SEEK_SET)
+        fields = {name: tuple(values) for name, values in self._fields.items()}
+        return Form(fields, self._spool, self._file_bytes)
+
+
+def _boundary(request: Request) -> bytes:
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype != "multipart/form-data" or not boundary:
+        raise InvalidRequest(
+            "send the recording as multipart/form-data, in a field called `file`; "
+            f"the request's Content-Type is {request.content_type or 'missing'!r}",
+            param="file",
+        )
+    return boundary.encode()
+
+
+async def _next_piece(request: Request) -> bytes | None:
+    """What came of the body since the last call, None at its end."""
+    try:
+        with trio.fail_after(BODY_IDLE_SEC):
+            return await anext(request.body)
+    except StopAsyncIteration:
+        return None
+    except trio.TooSlowError:
+        raise RequestTimeout(f"nothing of the upload came for {BODY_IDLE_SEC} s") from None
+
+
+def _events(decoder: MultipartDecoder, piece: bytes | None) -> Iterator[Event]:
+    """What the piece completes. Raises InvalidRequest for what is not multipart."""
+    try:
+        decoder.receive_data(piece)
+        while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+            yield event
+    except ValueError as error:
+        raise InvalidRequest(f"the multipart body is malformed or cut off: {error}") from error
+    except RequestEntityTooLarge:
+        raise InvalidRequest(
+            f"the multipart body has a header that is too long, or more than {MAX_PARTS} parts"
+        ) from None

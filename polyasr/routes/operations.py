@@ -1,0 +1,42 @@
+"""What an operator and a monitor ask: who are you, how are you, may I send work."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, jsonify
+
+from polyasr import __version__, health
+from polyasr.routes.errors import RETRY_AFTER_SEC
+from polyasr.routes.services import Services
+
+
+def operations(services: Services) -> Blueprint:
+    """The blueprint."""
+    blueprint = Blueprint("operations", __name__)
+
+    def judge() -> health.Health:
+        return health.report(services.engine.status(), version=__version__)
+
+    @blueprint.get("/")
+    async def show_server() -> Response:
+        model = services.engine.status().model
+        return jsonify({"name": "polyasr", "version": __version__, "model": model})
+
+    @blueprint.get("/health")
+    async def show_health() -> Response:
+        verdict = judge()
+        return _with_status(jsonify(verdict.body), verdict.http_status)
+
+    @blueprint.get("/ready")
+    async def show_readiness() -> Response:
+        verdict = judge()
+        body = {"ready": verdict.can_serve, "reasons": list(verdict.reasons)}
+        return _with_status(jsonify(body), verdict.http_status)
+
+    return blueprint
+
+
+def _with_status(response: Response, status: int) -> Response:
+    response.status_code = status
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return response

@@ -1,0 +1,180 @@
+"""The composition root: opens the sockets, the engine, then the application; closes in reverse."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+
+import hypercorn
+import hypercorn.trio
+import trio
+
+from polyasr import __version__
+from polyasr.app import create_app
+from polyasr.engine import open_engine
+from polyasr.errors import ConfigurationError
+from polyasr.routes.exchanges import CountedExchanges
+from polyasr.routes.linger import LingeringClose
+from polyasr.routes.services import ServingEngine
+from polyasr.settings import Settings
+
+BACKLOG = 128
+"""Connections the kernel holds until they are accepted."""
+KEEP_ALIVE_SEC = 75.0
+"""Longer than clients keep an idle connection (5 to 60 s), so that it is they who drop it and none
+sends a request into a closing socket."""
+PING_INTERVAL_SEC = 20.0
+"""Below the minute after which proxies drop a silent WebSocket."""
+UNACKNOWLEDGED_MS = 40_000
+"""How long the network may leave our data, such as two pings, unacknowledged before the peer counts
+as gone. The kernel's own patience is a quarter of an hour."""
+MAX_MESSAGE_BYTES = 4 * 2**20
+"""Above the protocol's 1 MiB, so that it is the protocol that refuses a message and says why; what
+is larger still is cut off by the WebSocket layer (code 1009) before it is all in memory."""
+GRACE_SEC = 5.0
+"""What requests and dictations in progress have after a stop; containers are killed after 10 s."""
+HYPERCORN_GRACE_SEC = 0.1
+"""Hypercorn's own grace comes after ours, when nothing is being served any more, and only waits
+for the tasks that sent pings on WebSockets closed long ago."""
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM. Returns the exit code: 0, or 2 when it cannot listen.
+
+    The first signal ends the server once its work in progress is done or ``GRACE_SEC`` is over, a
+    second one ends the process at once.
+    """
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("polyasr").setLevel(logging.INFO)
+    try:
+        with listen(settings.host, settings.port) as listener:
+            trio.run(_serve_until_signalled, settings, listener)
+    except ConfigurationError as error:
+        print(f"polyasr: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _serve_until_signalled(settings: Settings, listener: socket.socket) -> None:
+    async with (
+        open_engine(settings) as engine,
+        _open_http(settings, engine, listener) as address,
+    ):
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            print(f"polyasr {__version__} · model {settings.model} · {address}", flush=True)
+            _warn_if_open(settings)
+            await anext(signals)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@asynccontextmanager
+async def open_server(settings: Settings, engine: ServingEngine) -> AsyncIterator[str]:
+    """The server on its sockets, for the length of the block; yields its address as a URL.
+
+    Port 0 takes a free one. Raises ConfigurationError when it cannot listen there.
+    """
+    with listen(settings.host, settings.port) as listener:
+        async with _open_http(settings, engine, listener) as address:
+            yield address
+
+
+@asynccontextmanager
+async def _open_http(
+    settings: Settings, engine: ServingEngine, listener: socket.socket
+) -> AsyncIterator[str]:
+    address = _address(listener)
+    app = CountedExchanges(LingeringClose(create_app(settings, engine)))
+    stop = trio.Event()
+
+    async def stopped() -> None:
+        await stop.wait()
+        with trio.move_on_after(GRACE_SEC):
+            await app.wait_for_none()
+
+    async with trio.open_nursery() as nursery:
+        run = partial(
+            hypercorn.trio.serve, app, _hypercorn_config(listener), shutdown_trigger=stopped
+        )
+        await nursery.start(run)
+        yield address
+        stop.set()
+
+
+def _hypercorn_config(listener: socket.socket) -> hypercorn.Config:
+    """Hypercorn's settings; it takes the listening socket over."""
+    config = hypercorn.Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.backlog = BACKLOG
+    config.loglevel = "WARNING"
+    config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE_SEC
+    config.graceful_timeout = HYPERCORN_GRACE_SEC
+    config.websocket_ping_interval = PING_INTERVAL_SEC
+    config.websocket_max_message_size = MAX_MESSAGE_BYTES
+    return config
+
+
+@contextmanager
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket at one address of ``host``, of IPv4 where it has one; port 0 takes a free
+    one. Connections wait in its backlog until they are accepted.
+
+    Raises ConfigurationError, which says what to change.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = min(addresses, key=lambda info: info[0] != socket.AF_INET)
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot hold
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"POLYASR_HOST {host!r} cannot be resolved: {reason}") from error
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+        try:
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise _cannot_bind(host, port, error) from error
+        yield listener
+
+
+def _cannot_bind(host: str, port: int, error: OSError) -> ConfigurationError:
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(
+            f"port {port} of {host} is in use: stop the other server, or choose a port "
+            "with --port or POLYASR_PORT"
+        )
+    return ConfigurationError(
+        f"cannot listen on {host} port {port}: {error.strerror}; see POLYASR_HOST and POLYASR_PORT"
+    )
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _warn_if_open(settings: Settings) -> None:
+    if not settings.api_key and not _is_loopback(settings.host):
+        print(
+            f"everybody who reaches {settings.host} can use this server: "
+            "POLYASR_API_KEY asks for a key",
+            file=sys.stderr,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

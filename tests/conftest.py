@@ -1,0 +1,38 @@
+"""What tests of several parts share."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def checkpoint_directory(tmp_path: Path) -> Path:
+    """A directory laid out as a whole checkpoint, with one tensor of two numbers as weights."""
+    directory = tmp_path / "model"
+    directory.mkdir()
+    files = {
+        "config.json": {"model_type": "qwen3_asr"},
+        "preprocessor_config.json": {},
+        "tokenizer_config.json": {},
+        "vocab.json": {"a": 0},
+        "chat_template.json": {"chat_template": ""},
+    }
+    for name, content in files.items():
+        (directory / name).write_text(json.dumps(content))
+    (directory / "merges.txt").write_text("")
+    (directory / "model.safetensors").write_bytes(safetensors({"x": [0, 4]}, bytes(4)))
+    return directory
+
+
+def safetensors(offsets: dict[str, list[int]], data: bytes) -> bytes:
+    """A safetensors file with float16 tensors at these offsets of the data."""
+    tensors = {
+        name: {"dtype": "F16", "shape": [(end - begin) // 2], "data_offsets": [begin, end]}
+        for name, (begin, end) in offsets.items()
+    }
+    header = json.dumps({"__metadata__": {"format": "pt"}, **tensors}).encode()
+    return struct.pack("<Q", len(header)) + header + data
