@@ -7,6 +7,13 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The clock judges the machine and not the code, and a run must be repeatable.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture

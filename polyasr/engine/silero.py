@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,10 @@ def load_silero() -> Any:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("silero-vad is not installed: pip install silero-vad")
     file = Path(spec.submodule_search_locations[0]) / "data" / "silero_vad.jit"
-    network: Any = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # torch deprecates TorchScript, in which Silero comes.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        network: Any = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
     return network.eval()._model
 
 

@@ -15,8 +15,10 @@ from polyasr.pipeline.types import Samples, Urgency
 def load_resemblyzer() -> Any:
     """The packaged encoder, on the CPU: an embedding takes some 20 ms there."""
     with warnings.catch_warnings():
-        # webrtcvad, which it imports, uses pkg_resources, which warns that it will go.
+        # It imports from places that pkg_resources and scipy will give up; constraints.txt holds
+        # the versions that still have them.
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
         from resemblyzer import VoiceEncoder
 
     return VoiceEncoder("cpu", verbose=False)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import trio
 
-from polyasr.protocol.messages import Ack, Partial, ServerMessage
+from polyasr.protocol.messages import Ack, Partial, ServerMessage, Started
 
 
 class Sender(Protocol):
@@ -28,6 +28,7 @@ class Outbox:
         self._waiting: list[ServerMessage] = []
         self._changed = trio.Event()
         self._closed = False
+        self._shown = ""
 
     def put(self, message: ServerMessage) -> None:
         """Add a message that must arrive."""
@@ -39,7 +40,7 @@ class Outbox:
         self._supersede(ack)
 
     def show(self, partial: Partial) -> None:
-        """Show a partial; a waiting one of the same session is superseded."""
+        """Show a partial, given without ``delta``; a waiting one of the session is superseded."""
         self._supersede(partial)
 
     def close(self) -> None:
@@ -54,7 +55,16 @@ class Outbox:
                 return None
             self._changed = trio.Event()
             await self._changed.wait()
-        return self._waiting.pop(0)
+        return self._with_delta(self._waiting.pop(0))
+
+    def _with_delta(self, message: ServerMessage) -> ServerMessage:
+        """A delta follows the partial that was sent before, which superseded ones were not."""
+        if isinstance(message, Partial):
+            before, self._shown = self._shown, message.partial
+            return Partial.following(before, message.session_id, message.partial)
+        if isinstance(message, Started):
+            self._shown = ""
+        return message
 
     def _supersede(self, message: Ack | Partial) -> None:
         for place, waiting in enumerate(self._waiting):

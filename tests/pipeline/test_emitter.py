@@ -1,0 +1,66 @@
+import json
+from typing import Any
+
+import trio
+
+from polyasr.pipeline.emitter import Outbox, emit
+from polyasr.protocol.messages import Ack, Done, Partial, Started
+
+
+class SlowReader:
+    """Takes a message only when the test lets it."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self._let, self._turns = trio.open_memory_channel[None](100)
+
+    async def send(self, text: str) -> None:
+        await self._turns.receive()
+        self.got.append(json.loads(text))
+
+    async def take(self, count: int) -> None:
+        for _ in range(count):
+            await self._let.send(None)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_slow_reader_gets_the_newest_partial_and_a_delta_to_what_it_has() -> None:
+    outbox, reader = Outbox(), SlowReader()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(emit, outbox, reader)
+        outbox.show(Partial("a", "one"))
+        await trio.testing.wait_all_tasks_blocked()
+        outbox.show(Partial("a", "one two"))
+        outbox.show(Partial("a", "one two three"))
+        outbox.close()
+        await reader.take(2)
+    assert [(m["partial"], m["delta"]) for m in reader.got] == [
+        ("one", "one"),
+        ("one two three", " two three"),
+    ]
+
+
+async def test_acknowledgements_are_cumulative_and_order_is_kept() -> None:
+    outbox, reader = Outbox(), SlowReader()
+    outbox.put(Started("a", -1))
+    for sequence in range(100):
+        outbox.acknowledge(Ack("a", sequence))
+    outbox.put(Done("a", "s"))
+    outbox.close()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(emit, outbox, reader)
+        await reader.take(3)
+    assert [m["type"] for m in reader.got] == ["started", "ack", "done"]
+    assert reader.got[1]["ackSeq"] == 99
+
+
+async def test_a_new_session_begins_without_what_was_shown_before() -> None:
+    outbox, reader = Outbox(), SlowReader()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(emit, outbox, reader)
+        outbox.show(Partial("a", "one"))
+        outbox.put(Started("b", -1))
+        outbox.show(Partial("b", "one two"))
+        outbox.close()
+        await reader.take(3)
+    assert reader.got[-1]["delta"] == "one two"
