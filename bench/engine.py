@@ -26,7 +26,7 @@ import torch
 from polyasr.engine.backend import Greedy
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.qwen_torch import QwenTorch
-from polyasr.pipeline.types import SAMPLE_RATE, Samples
+from polyasr.samples import SAMPLE_RATE, Samples
 
 TOKENS_PER_SECOND = 3
 WINDOW_SECONDS = 20

@@ -1,4 +1,4 @@
-"""Samples: PCM16 to float32 and back, and any audio file to mono at 16 kHz."""
+"""Any audio file to mono samples at 16 kHz."""
 
 from __future__ import annotations
 
@@ -11,31 +11,14 @@ from typing import IO
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from polyasr.errors import InvalidRequest, UnsupportedAudio, UploadTooLarge
+from polyasr.samples import SAMPLE_RATE, Samples
 
-Samples = NDArray[np.float32]
-
-SAMPLE_RATE = 16_000
-"""Hz; the only rate inside."""
-FULL_SCALE = 32_768
-"""PCM16 is a two's complement fraction of this; dividing by a power of two is exact in float32."""
 BLOCK_SEC = 10
 """How much of a file is decoded at a time …"""
 BLOCK_VALUES = 4 * 2**20
 """… and how many values at the most, whatever rate and channels the header claims: 16 MB."""
-
-
-def from_pcm16(pcm16: bytes) -> Samples:
-    """PCM16, little-endian, to float32 in [-1, 1). Raises ValueError for an odd number of bytes."""
-    return np.frombuffer(pcm16, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
-
-
-def to_pcm16(samples: Samples) -> bytes:
-    """Float32 in [-1, 1] to PCM16, little-endian, rounded and clipped; undoes ``from_pcm16``."""
-    scaled: Samples = np.rint(samples * np.float32(FULL_SCALE))
-    return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype("<i2").tobytes()
 
 
 def decode(source: bytes | Path | IO[bytes], *, max_seconds: float) -> Samples:
@@ -43,7 +26,7 @@ def decode(source: bytes | Path | IO[bytes], *, max_seconds: float) -> Samples:
 
     Takes what libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF …) at any rate and with any number of
     channels; the format is told by the content. A file must be seekable and is read from where it
-    stands. 16 kHz mono PCM16 comes out bit for bit as ``from_pcm16`` gives it.
+    stands. 16 kHz mono PCM16 comes out bit for bit as ``samples.from_pcm16`` gives it.
 
     Raises InvalidRequest when there is no audio in it, UnsupportedAudio when it is not audio or
     damaged, UploadTooLarge past ``max_seconds``, and OSError when a path cannot be read.

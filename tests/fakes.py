@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from polyasr import settings
 from polyasr.errors import ModelUnavailable
 from polyasr.health import EngineStatus
-from polyasr.pipeline.types import SAMPLE_RATE, Hypothesis, Samples, Urgency
+from polyasr.pipeline.types import Hypothesis, Urgency
+from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
 

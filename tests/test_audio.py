@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyasr import audio
-from polyasr.audio import Samples
 from polyasr.errors import InvalidRequest, UnsupportedAudio, UploadTooLarge
+from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16, to_pcm16
 
 EVERY_VALUE = np.arange(-32768, 32768, dtype=np.int16)
 
@@ -43,23 +43,23 @@ def decode(source: bytes) -> Samples:
 
 @given(st.binary(max_size=200).map(lambda data: data[: len(data) // 2 * 2]))
 def test_pcm16_survives_the_way_to_float_and_back(pcm16: bytes) -> None:
-    assert audio.to_pcm16(audio.from_pcm16(pcm16)) == pcm16
+    assert to_pcm16(from_pcm16(pcm16)) == pcm16
 
 
 def test_float_beyond_full_scale_is_clipped_not_wrapped() -> None:
     loud = np.array([1.5, -1.5, 1.0], np.float32)
-    assert np.frombuffer(audio.to_pcm16(loud), "<i2").tolist() == [32767, -32768, 32767]
+    assert np.frombuffer(to_pcm16(loud), "<i2").tolist() == [32767, -32768, 32767]
 
 
 def test_a_wav_of_16_khz_mono_pcm16_decodes_bit_for_bit_as_the_stream_does() -> None:
     decoded = decode(encoded(EVERY_VALUE, sub="PCM_16"))
     assert decoded.dtype == np.float32
-    assert np.array_equal(decoded, audio.from_pcm16(EVERY_VALUE.tobytes()))
+    assert np.array_equal(decoded, from_pcm16(EVERY_VALUE.tobytes()))
 
 
 def test_more_than_one_block_is_decoded_without_a_seam() -> None:
-    pcm16 = np.resize(EVERY_VALUE, 25 * audio.SAMPLE_RATE)
-    assert np.array_equal(decode(encoded(pcm16)), audio.from_pcm16(pcm16.tobytes()))
+    pcm16 = np.resize(EVERY_VALUE, 25 * SAMPLE_RATE)
+    assert np.array_equal(decode(encoded(pcm16)), from_pcm16(pcm16.tobytes()))
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
@@ -77,7 +77,7 @@ def test_resampling_in_blocks_is_resampling_of_the_whole() -> None:
     import soxr
 
     samples = tone(44100, 25)
-    whole = soxr.resample(samples, 44100, audio.SAMPLE_RATE)
+    whole = soxr.resample(samples, 44100, SAMPLE_RATE)
     decoded = decode(encoded(samples, 44100, sub="FLOAT"))
     assert len(decoded) == len(whole)
     assert np.abs(decoded - whole).max() < 1e-5

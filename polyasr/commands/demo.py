@@ -20,12 +20,12 @@ from typing import IO, Any
 
 import trio
 
-from polyasr.audio import SAMPLE_RATE, to_pcm16
 from polyasr.client.dictation import Dictation, open_dictation, speak
 from polyasr.commands.recordings import read_recording
 from polyasr.commands.terminal import LiveLine
 from polyasr.errors import ModelUnavailable
 from polyasr.protocol.messages import Final
+from polyasr.samples import SAMPLE_RATE, to_pcm16
 from polyasr.settings import TINY, without_settings
 
 RECORDING = Path(__file__).parents[1] / "models" / "demo" / "demo-en.wav"

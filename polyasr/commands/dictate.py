@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     pcm16 = None
     if arguments.file != "-":
-        from polyasr.audio import to_pcm16
+        from polyasr.samples import to_pcm16
 
         samples = read_recording(Path(arguments.file), settings.max_audio_seconds)
         pcm16 = to_pcm16(samples)

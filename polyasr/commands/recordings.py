@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polyasr.audio import Samples, decode
+from polyasr.audio import decode
 from polyasr.errors import ConfigurationError, InvalidRequest
+from polyasr.samples import Samples
 
 
 def read_recording(path: Path, max_seconds: float) -> Samples:

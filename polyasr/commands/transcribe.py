@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from polyasr import checkpoint, languages
-from polyasr.audio import SAMPLE_RATE, Samples
 from polyasr.commands import load_settings
 from polyasr.commands.recordings import read_recording
 from polyasr.errors import ConfigurationError, PolyasrError
 from polyasr.pipeline import batch
+from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.pipeline.types import Engine, Recognition, SpeakerEncoder, SpeechDetector
+from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
 PROGRESS_AFTER_SEC = 2.0
@@ -39,11 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
         if not file.exists():
             raise ConfigurationError(f"{file} does not exist")
     checkpoint.resolve(settings)
-    return trio.run(_transcribe_all, settings, files, language, arguments.context)
+    options = RecognizerOptions.from_settings(
+        settings, language=language, context=arguments.context
+    )
+    return trio.run(_transcribe_all, settings, files, options)
 
 
 async def _transcribe_all(
-    settings: Settings, files: Sequence[Path], language: str | None, context: str
+    settings: Settings, files: Sequence[Path], options: RecognizerOptions
 ) -> int:
     from polyasr.engine import open_engine
 
@@ -54,7 +58,7 @@ async def _transcribe_all(
             read = partial(read_recording, file, settings.max_audio_seconds)
             try:
                 samples = await trio.to_thread.run_sync(read)
-                text = await _transcribe(engine, file, samples, language, context)
+                text = await _transcribe(engine, file, samples, options)
             except PolyasrError as error:
                 print(f"polyasr: {error}", file=sys.stderr)
                 code = 2
@@ -64,7 +68,7 @@ async def _transcribe_all(
 
 
 async def _transcribe(
-    engine: Engine, file: Path, samples: Samples, language: str | None, context: str
+    engine: Engine, file: Path, samples: Samples, options: RecognizerOptions
 ) -> str:
     with tqdm(
         desc=file.name,
@@ -75,7 +79,7 @@ async def _transcribe(
         disable=None,  # where stderr is no terminal
     ) as bar:
         watched = WatchedEngine(engine, bar.update)
-        transcript = await batch.transcribe(watched, samples, language=language, context=context)
+        transcript = await batch.transcribe(watched, samples, options)
     return transcript.text
 
 

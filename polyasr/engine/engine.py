@@ -20,14 +20,8 @@ from polyasr.engine.thread import ModelThread
 from polyasr.engine.voices import ResemblyzerEncoder
 from polyasr.errors import InferenceFailed, ModelUnavailable, PolyasrError
 from polyasr.health import EngineStatus
-from polyasr.pipeline.types import (
-    SAMPLE_RATE,
-    Hypothesis,
-    Recognition,
-    Samples,
-    SpeechDetector,
-    Urgency,
-)
+from polyasr.pipeline.types import Hypothesis, Recognition, SpeechDetector, Urgency
+from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
 if TYPE_CHECKING:

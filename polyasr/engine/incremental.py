@@ -19,7 +19,8 @@ import numpy as np
 from polyasr.engine.backend import Backend, Cache, Embeddings, Generated
 from polyasr.engine.mel import RANGE, LogMel, normalized
 from polyasr.engine.repetition import loop_start
-from polyasr.pipeline.types import SAMPLE_RATE, Hypothesis, Samples
+from polyasr.pipeline.types import Hypothesis
+from polyasr.samples import SAMPLE_RATE, Samples
 
 SHORTEST = SAMPLE_RATE // 2
 """Shorter audio is padded with silence to 0.5 s, as ``qwen-asr`` does (MIN_ASR_INPUT_SECONDS)."""

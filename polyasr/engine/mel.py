@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polyasr.pipeline.types import Samples
+from polyasr.samples import Samples
 
 LogMel = NDArray[np.float32]
 """log10 of mel power, shape (frames, bins), not yet clamped to a floor."""

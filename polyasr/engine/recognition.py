@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from polyasr.engine.incremental import IncrementalSegment
-from polyasr.pipeline.types import Hypothesis, Samples, Urgency
+from polyasr.pipeline.types import Hypothesis, Urgency
+from polyasr.samples import Samples
 
 
 @dataclass(slots=True)

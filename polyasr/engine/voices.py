@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyasr.engine.thread import ModelThread
-from polyasr.pipeline.types import Samples, Urgency
+from polyasr.pipeline.types import Urgency
+from polyasr.samples import Samples
 
 
 def load_resemblyzer() -> Any:

@@ -9,7 +9,7 @@ cadence hypotheses are made.
 from __future__ import annotations
 
 from polyasr.pipeline.text import is_mark, words
-from polyasr.pipeline.types import SAMPLE_RATE
+from polyasr.samples import SAMPLE_RATE
 
 STABLE_FOR = SAMPLE_RATE // 2
 """Samples of new audio a word must survive: 0.5 s."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import trio
 
 from polyasr.errors import ungrouped
 from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
-from polyasr.pipeline.segmenter import SEAL_AT_PAUSE
 from polyasr.pipeline.types import (
     LONGEST_CHUNK,
     AudioChunk,
@@ -15,34 +16,21 @@ from polyasr.pipeline.types import (
     Engine,
     Final,
     Partial,
-    Samples,
     Transcript,
     Urgency,
 )
 from polyasr.pipeline.vad import detect_speech
+from polyasr.samples import Samples
 
 
-async def transcribe(
-    engine: Engine,
-    samples: Samples,
-    *,
-    language: str | None = None,
-    context: str = "",
-    seal_at_pause: int = SEAL_AT_PAUSE,
-) -> Transcript:
-    """Transcribe mono audio at 16 kHz, float32 in [-1, 1].
+async def transcribe(engine: Engine, samples: Samples, options: RecognizerOptions) -> Transcript:
+    """Transcribe mono audio at 16 kHz.
 
-    The text is the same as a dictation's final for the same audio, language and context.
-    Raises ModelUnavailable or InferenceFailed; silence gives empty text.
+    The text is the same as a dictation's final for the same audio and options; those that concern
+    partials and urgency are not looked at. Raises ModelUnavailable or InferenceFailed; silence
+    gives empty text.
     """
-    options = RecognizerOptions(
-        language=language,
-        context=context,
-        seal_at_pause=seal_at_pause,
-        partials=False,
-        sealing=Urgency.BATCH,
-        final=Urgency.BATCH,
-    )
+    options = replace(options, partials=False, sealing=Urgency.BATCH, final=Urgency.BATCH)
     to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](1)
     to_recognizer, heard = trio.open_memory_channel[Heard](64)
     to_caller, results = trio.open_memory_channel[Partial | Final](1)

@@ -20,10 +20,11 @@ from polyasr.pipeline.decoder import Disconnected, MessageReader, Socket, decode
 from polyasr.pipeline.emitter import Outbox, emit
 from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
 from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
-from polyasr.pipeline.types import SAMPLE_RATE, AudioChunk, EndOfAudio, Engine, Final, Partial
+from polyasr.pipeline.types import AudioChunk, EndOfAudio, Engine, Final, Partial
 from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.protocol import messages
 from polyasr.protocol.session import Limits, Session, Started
+from polyasr.samples import SAMPLE_RATE
 from polyasr.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,7 @@ class DictationConfig:
     def from_settings(cls, settings: Settings) -> DictationConfig:
         """The server's settings, in the pipeline's units."""
         return cls(
-            recognizer=RecognizerOptions(
-                seal_at_pause=round(settings.stable_commit_min_sec * SAMPLE_RATE),
-                partials=settings.partials_enabled,
-                partial_min_delta=round(settings.partial_min_delta_sec * SAMPLE_RATE),
-                partial_interval=settings.partial_interval_sec,
-            ),
+            recognizer=RecognizerOptions.from_settings(settings),
             speaker_filter=settings.speaker_filter,
             limits=Limits(max_session_bytes=settings.max_audio_seconds * SAMPLE_RATE * 2),
         )

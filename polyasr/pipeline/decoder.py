@@ -7,11 +7,11 @@ from typing import Protocol
 
 import trio
 
-from polyasr.audio import from_pcm16
 from polyasr.pipeline.emitter import Outbox
 from polyasr.pipeline.types import LONGEST_CHUNK, AudioChunk, EndOfAudio
 from polyasr.protocol.messages import Ack, StopExpired
 from polyasr.protocol.session import AudioReceived, Event, Session, Started, StopRequested
+from polyasr.samples import from_pcm16
 
 STOP_WAIT = 2.0
 """Seconds that a stop waits for frames it has overtaken (`dictation`, *Stop*)."""

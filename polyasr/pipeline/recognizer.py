@@ -11,7 +11,6 @@ from polyasr.pipeline.agreement import LocalAgreement
 from polyasr.pipeline.segmenter import SEAL_AT_PAUSE, Segmenter, SegmentTimeline
 from polyasr.pipeline.text import glue, join
 from polyasr.pipeline.types import (
-    SAMPLE_RATE,
     EndOfAudio,
     Endpoint,
     Engine,
@@ -26,6 +25,8 @@ from polyasr.pipeline.types import (
     Urgency,
 )
 from polyasr.pipeline.vad import Detected
+from polyasr.samples import SAMPLE_RATE
+from polyasr.settings import Settings
 
 Heard = Detected | Rejected
 """What reaches the recognizer."""
@@ -51,6 +52,20 @@ class RecognizerOptions:
     partial_interval: float = 0.6
     sealing: Urgency = Urgency.PARTIAL
     final: Urgency = Urgency.FINAL
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, language: str | None = None, context: str = ""
+    ) -> RecognizerOptions:
+        """The server's settings, in the pipeline's units."""
+        return cls(
+            language=language,
+            context=context,
+            seal_at_pause=round(settings.stable_commit_min_sec * SAMPLE_RATE),
+            partials=settings.partials_enabled,
+            partial_min_delta=round(settings.partial_min_delta_sec * SAMPLE_RATE),
+            partial_interval=settings.partial_interval_sec,
+        )
 
 
 class OpenSegment:

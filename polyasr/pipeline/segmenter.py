@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polyasr.pipeline.types import SAMPLE_RATE, Samples, Speech
+from polyasr.pipeline.types import Speech
+from polyasr.samples import SAMPLE_RATE, Samples
 
 SEAL_AT_PAUSE = 8 * SAMPLE_RATE
 """From here on a pause seals: one encoder window of Qwen3-ASR."""

@@ -12,15 +12,9 @@ import numpy as np
 import trio
 from numpy.typing import NDArray
 
-from polyasr.pipeline.types import (
-    SAMPLE_RATE,
-    Endpoint,
-    Rejected,
-    Samples,
-    SpeakerEncoder,
-    Speech,
-)
+from polyasr.pipeline.types import Endpoint, Rejected, SpeakerEncoder, Speech
 from polyasr.pipeline.vad import Detected
+from polyasr.samples import SAMPLE_RATE, Samples
 
 SHORTEST = 1 * SAMPLE_RATE
 """Voiced samples that an embedding needs."""

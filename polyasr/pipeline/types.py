@@ -14,10 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
-
-SAMPLE_RATE = 16_000
-"""Hz; the only rate inside."""
+from polyasr.samples import SAMPLE_RATE, Samples
 
 
 class Urgency(IntEnum):

@@ -15,16 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import trio
 
-from polyasr.pipeline.types import (
-    SAMPLE_RATE,
-    AudioChunk,
-    EndOfAudio,
-    Endpoint,
-    Samples,
-    Silence,
-    Speech,
-    SpeechDetector,
-)
+from polyasr.pipeline.types import AudioChunk, EndOfAudio, Endpoint, Silence, Speech, SpeechDetector
+from polyasr.samples import SAMPLE_RATE, Samples
 
 WINDOW = SAMPLE_RATE * 160 // 1000
 """Samples in a window: 160 ms, five of Silero's frames."""

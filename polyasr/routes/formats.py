@@ -9,7 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 
-from polyasr.pipeline.types import SAMPLE_RATE, Segment, Transcript
+from polyasr.pipeline.types import Segment, Transcript
+from polyasr.samples import SAMPLE_RATE
 
 SAMPLES_PER_SEEK = SAMPLE_RATE // 100
 """Whisper counts `seek` in spectrogram frames, of which a second has 100."""

@@ -12,7 +12,8 @@ from quart import Blueprint, Response, jsonify, request
 from polyasr import audio, languages
 from polyasr.errors import InvalidRequest, ModelUnavailable
 from polyasr.pipeline import batch
-from polyasr.pipeline.types import SAMPLE_RATE, Transcript
+from polyasr.pipeline.recognizer import RecognizerOptions
+from polyasr.pipeline.types import Transcript
 from polyasr.routes import formats
 from polyasr.routes.forms import Form, read_form
 from polyasr.routes.services import Services, ServingEngine
@@ -89,13 +90,10 @@ async def _transcribe(services: Services, form: Form, options: Options) -> Trans
     decode = partial(audio.decode, form.file, max_seconds=settings.max_audio_seconds)
     samples = await trio.to_thread.run_sync(decode)
     await services.engine.ready()
-    return await batch.transcribe(
-        services.engine,
-        samples,
-        language=options.language,
-        context=options.context,
-        seal_at_pause=round(settings.stable_commit_min_sec * SAMPLE_RATE),
+    how = RecognizerOptions.from_settings(
+        settings, language=options.language, context=options.context
     )
+    return await batch.transcribe(services.engine, samples, how)
 
 
 def _answer(transcript: Transcript, options: Options) -> Response:

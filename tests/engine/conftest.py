@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from polyasr.engine.qwen_torch import QwenTorch
-from polyasr.pipeline.types import Samples
+from polyasr.samples import Samples
 from training.domain import sentences
 from training.synthesis import Voice, synthesize
 

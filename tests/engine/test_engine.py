@@ -14,7 +14,8 @@ from polyasr.engine import SpeechEngine, open_engine
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.errors import InferenceFailed, ModelUnavailable
 from polyasr.health import report
-from polyasr.pipeline.types import SAMPLE_RATE, Samples, Urgency
+from polyasr.pipeline.types import Urgency
+from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
 Spoken = list[tuple[str, Samples]]
@@ -136,7 +137,7 @@ async def test_detectors_of_two_streams_do_not_share_their_state(spoken: Spoken)
     async with open_engine(configured(speaker_filter="0")) as engine:
         alone = await engine.open_detector().probabilities(windows)
         one, other = engine.open_detector(), engine.open_detector()
-        beside = []
+        beside: list[float] = []
         for window in windows:
             beside += await one.probabilities(window[None])
             await other.probabilities(np.zeros((1, 2560), np.float32))

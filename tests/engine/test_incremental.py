@@ -13,7 +13,8 @@ from polyasr.engine.backend import Greedy
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import LogMel
 from polyasr.engine.qwen_torch import QwenTorch
-from polyasr.pipeline.types import SAMPLE_RATE, Hypothesis, Samples
+from polyasr.pipeline.types import Hypothesis
+from polyasr.samples import SAMPLE_RATE, Samples
 
 Spoken = list[tuple[str, Samples]]
 

@@ -10,7 +10,8 @@ import torch
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import RANGE, normalized
 from polyasr.engine.qwen_torch import QwenTorch, convolved_length
-from polyasr.pipeline.types import SAMPLE_RATE, Hypothesis, Samples
+from polyasr.pipeline.types import Hypothesis
+from polyasr.samples import SAMPLE_RATE, Samples
 from tests.engine.conftest import TINY
 
 Spoken = list[tuple[str, Samples]]

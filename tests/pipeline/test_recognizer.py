@@ -7,7 +7,6 @@ import trio
 from polyasr.errors import InferenceFailed
 from polyasr.pipeline.recognizer import Heard, RecognizerOptions, Utterance, recognize
 from polyasr.pipeline.types import (
-    SAMPLE_RATE,
     EndOfAudio,
     Endpoint,
     Final,
@@ -19,6 +18,7 @@ from polyasr.pipeline.types import (
     Urgency,
 )
 from polyasr.pipeline.vad import WINDOW
+from polyasr.samples import SAMPLE_RATE
 from tests.fakes import Asked, ScriptedEngine
 
 WORDS = [

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from polyasr.pipeline.segmenter import HOP, LONGEST, Segmenter, SegmentTimeline
-from polyasr.pipeline.types import SAMPLE_RATE, Speech
+from polyasr.pipeline.types import Speech
 from polyasr.pipeline.vad import WINDOW
+from polyasr.samples import SAMPLE_RATE
 
 
 def speech(start: int, n_samples: int, level: float = 0.1) -> Speech:

@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 
 from polyasr.pipeline.recognizer import Heard
 from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers, threshold
-from polyasr.pipeline.types import (
-    SAMPLE_RATE,
-    EndOfAudio,
-    Endpoint,
-    Rejected,
-    Samples,
-    Speech,
-)
+from polyasr.pipeline.types import EndOfAudio, Endpoint, Rejected, Speech
 from polyasr.pipeline.vad import WINDOW, Detected
+from polyasr.samples import SAMPLE_RATE, Samples
 
 END = EndOfAudio(stop_id="", through_seq=0, complete=True)
 
