@@ -19,6 +19,7 @@ BUNDLED = Path(__file__).parent / "models" / "tiny"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 MODEL_TYPE = "qwen3_asr"
+ALIGNER = "forced_aligner"
 HUB_FILES = ("*.json", "*.txt", "*.jinja", "*.safetensors")
 """What is needed of a repository; others may hold the same weights in further formats."""
 HUB_ID = re.compile(r"\w[\w.-]*/(\w|\w[\w.-]*\w)", re.ASCII)
@@ -65,9 +66,7 @@ def verify(directory: Path) -> None:
     """
     if not directory.is_dir():
         raise _broken(directory, "is not a directory")
-    model_type = _object(directory / "config.json").get("model_type")
-    if model_type != MODEL_TYPE:
-        raise _broken(directory / "config.json", f"is for {model_type!r}, not for {MODEL_TYPE!r}")
+    _check_type(directory / "config.json")
     _object(directory / "preprocessor_config.json")
     _check_tokenizer(directory)
     for file in _weights(directory):
@@ -175,6 +174,16 @@ def _object(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _broken(file, "does not hold a JSON object")
     return content
+
+
+def _check_type(file: Path) -> None:
+    """A forced aligner has the recognizer's type; the thinker's configuration tells them apart."""
+    config = _object(file)
+    thinker = config.get("thinker_config")
+    inner = str(thinker.get("model_type")) if isinstance(thinker, dict) else ""
+    given = inner if ALIGNER in inner else config.get("model_type")
+    if given != MODEL_TYPE:
+        raise _broken(file, f"is for {given!r}, not for {MODEL_TYPE!r}")
 
 
 def _check_tokenizer(directory: Path) -> None:

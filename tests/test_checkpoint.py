@@ -133,6 +133,10 @@ def test_a_missing_file_is_named_with_what_to_do(checkpoint_directory: Path, nam
         ("{", "is not JSON"),
         ("[]", "does not hold a JSON object"),
         ('{"model_type": "whisper"}', "is for 'whisper', not for 'qwen3_asr'"),
+        (
+            '{"model_type": "qwen3_asr", "thinker_config": {"model_type": "qwen3_forced_aligner"}}',
+            "is for 'qwen3_forced_aligner', not for 'qwen3_asr'",
+        ),
         ("{}", "is for None"),
         ("[" * 100_000, "is not JSON"),
     ],
