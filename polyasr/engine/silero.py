@@ -19,6 +19,9 @@ FRAME = 512
 """Samples the network judges at a time at 16 kHz …"""
 CONTEXT = 64
 """… with these many of the samples before them."""
+STATE = (2, 1, 128)
+WARM_UP = 4
+"""TorchScript compiles in its first runs, which take a hundred times as long as the others."""
 
 
 def load_silero() -> Any:
@@ -36,7 +39,12 @@ def load_silero() -> Any:
         # torch deprecates TorchScript, in which Silero comes.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         network: Any = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
-    return network.eval()._model
+    network = network.eval()._model
+    state = torch.zeros(STATE)
+    with torch.inference_mode():
+        for _ in range(WARM_UP):
+            _, state = network(torch.zeros(1, CONTEXT + FRAME), state)
+    return network
 
 
 class SileroDetector:
@@ -44,7 +52,7 @@ class SileroDetector:
 
     def __init__(self, thread: ModelThread, network: Any) -> None:
         self._thread, self._network = thread, network
-        self._state = torch.zeros(2, 1, 128)
+        self._state = torch.zeros(STATE)
         self._context = torch.zeros(1, CONTEXT)
 
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polyasr.engine.thread import ModelThread
 from polyasr.pipeline.types import Urgency
-from polyasr.samples import Samples
+from polyasr.samples import SAMPLE_RATE, Samples
 
 
 def load_resemblyzer() -> Any:
@@ -37,9 +37,13 @@ class ResemblyzerEncoder:
         return await self._thread.run(Urgency.FINAL, lambda: self._embed(samples))
 
     def load(self) -> None:
-        """Load the encoder; on the model thread."""
+        """Load the encoder; on the model thread.
+
+        Its first embedding takes seconds, in which libraries are imported and tables are made.
+        """
         if self._encoder is None:
             self._encoder = load_resemblyzer()
+            self._encoder.embed_utterance(np.zeros(2 * SAMPLE_RATE, np.float32))
 
     def _embed(self, samples: Samples) -> NDArray[np.float32]:
         self.load()

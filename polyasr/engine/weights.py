@@ -29,7 +29,7 @@ def check_weights(directory: Path) -> None:
 
 
 def _expected(directory: Path) -> tuple[dict[str, Shape], frozenset[str]]:
-    """What the configuration asks for, and which of it may be left out because it is tied."""
+    """The parameters that the configuration asks for, and which may be left out, being tied."""
     from qwen_asr.core.transformers_backend import (
         Qwen3ASRConfig,
         Qwen3ASRForConditionalGeneration,
@@ -41,7 +41,7 @@ def _expected(directory: Path) -> tuple[dict[str, Shape], frozenset[str]]:
     tied: frozenset[str] = frozenset()
     if config.thinker_config.text_config.tie_word_embeddings:
         tied = frozenset({"thinker.lm_head.weight"})
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tied
+    return {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}, tied
 
 
 def _found(directory: Path) -> dict[str, Shape]:

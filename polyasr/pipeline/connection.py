@@ -137,11 +137,13 @@ async def _deliver(
     utterance: trio.CancelScope,
 ) -> None:
     """Turn results into messages; the final ends the utterance."""
-    session_id = started.session_id
+    session_id, shown = started.session_id, ""
     with results:
         async for result in results:
             if isinstance(result, Partial):
-                outbox.show(messages.Partial(session_id, result.text))
+                if result.text != shown:
+                    outbox.show(messages.Partial(session_id, result.text))
+                shown = result.text
                 continue
             seq = result.recognized_through_seq if started.control >= 2 else None
             outbox.put(messages.Final(session_id, result.stop_id, result.text, seq))

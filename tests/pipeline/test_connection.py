@@ -113,6 +113,16 @@ async def test_an_utterance_is_acknowledged_shown_and_answered() -> None:
     assert client.closed == 1000
 
 
+async def test_a_text_that_has_not_changed_is_not_shown_again() -> None:
+    async with dictation() as client:
+        await client.start()
+        n_frames = await client.audio(tone(3.0))
+        await client.audio(silence(2.0), first=n_frames)
+        await client.say("stop", finalCapturedSeq=n_frames + 20)
+        messages = await client.rest()
+    assert [m["type"] for m in messages if m["type"] != "ack"] == ["partial", "final", "done"]
+
+
 async def test_every_frame_is_acknowledged_in_the_end() -> None:
     async with dictation() as client:
         await client.start()
