@@ -13,6 +13,9 @@ from polyasr.routes.services import ServingEngine
 from polyasr.server import open_server
 from tests.fakes import configured, tone, wav
 
+TIMEOUT_SEC = 120
+"""Against hanging; how fast an answer comes is not for tests to judge."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -37,6 +40,6 @@ async def serving(engine: ServingEngine, **changes: Any) -> AsyncIterator[Server
     chosen = replace(configured(), **changes)
     async with (
         open_server(chosen, engine) as url,
-        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SEC) as http,
     ):
         yield Server(http, url)
