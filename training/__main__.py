@@ -1,0 +1,110 @@
+"""The command line: `python -m training tiny` makes the checkpoint, the rest are its steps."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from training import corpus, demo
+from training.synthesis import SynthesizerMissing
+
+PACKAGE = Path(__file__).parents[1]
+CACHE = PACKAGE / ".cache" / "training"
+MODELS = PACKAGE / "polyasr" / "models"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument(
+        "step",
+        choices=("tiny", "synthesize", "train", "export", "evaluate", "demo"),
+        help="tiny: synthesize, train and evaluate; export: the state of a running training",
+    )
+    parser.add_argument("--cache", type=Path, default=CACHE, help="corpus and state")
+    parser.add_argument("--output", type=Path, default=MODELS / "tiny", help="the checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="of the corpus and the training")
+    parser.add_argument("--hours", type=float, default=36.0, help="hours of speech to synthesise")
+    parser.add_argument("--minutes", type=float, default=85.0, help="minutes of training")
+    parser.add_argument("--resume", action="store_true", help="go on from the saved state")
+    parser.add_argument("--processes", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the evaluation's clips")
+    parser.add_argument(
+        "--through",
+        choices=("batches", "engine", "qwen-asr"),
+        default="batches",
+        help="who recognises in the evaluation; qwen-asr hears single sentences only",
+    )
+    return parser.parse_args()
+
+
+def _synthesize(arguments: argparse.Namespace) -> None:
+    corpus.build(arguments.cache / "corpus", arguments.seed, arguments.hours, arguments.processes)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from training import train
+
+    train.train(
+        train.Settings(
+            cache=arguments.cache,
+            output=arguments.output,
+            minutes=arguments.minutes,
+            seed=arguments.seed,
+            resume=arguments.resume,
+            processes=arguments.processes,
+        )
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from training import train
+
+    train.export_state(arguments.cache, arguments.output)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from training import evaluate
+
+    began = time.monotonic()
+    longest = 12
+    if arguments.through == "engine":
+        listen = evaluate.engine_listener(arguments.output)
+    elif arguments.through == "qwen-asr":
+        listen, longest = evaluate.official_listener(arguments.output), 1
+    else:
+        listen = evaluate.listener(*evaluate.load(arguments.output))
+    scores = evaluate.table(listen, arguments.seed, arguments.share, longest=longest)
+    print(evaluate.markdown(scores))
+    agreement = evaluate.partial_agreement(listen, count=max(1, round(60 * arguments.share)))
+    print(f"\nwords of partials but the last that stand in the final: {100 * agreement:.1f} %")
+    print(f"measured in {time.monotonic() - began:.0f} s")
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    demo.write(arguments.output.parent / "demo")
+
+
+def main() -> int:
+    """Run the chosen step."""
+    arguments = _arguments()
+    steps = {
+        "tiny": (_synthesize, _train, _evaluate),
+        "synthesize": (_synthesize,),
+        "train": (_train,),
+        "export": (_export,),
+        "evaluate": (_evaluate,),
+        "demo": (_demo,),
+    }[arguments.step]
+    try:
+        for step in steps:
+            step(arguments)
+    except SynthesizerMissing as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,317 @@
+"""Training of the tiny checkpoint on the CPU: processes of one thread each, in step.
+
+The length is given in minutes of wall clock, and the learning rate follows the clock, so that it
+has come down when time is up, on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+from torch import Tensor, nn
+
+from training import corpus as corpora
+from training.augment import NoiseBank
+from training.batches import Batch, make, phone_classes, plans
+from training.checkpoint import CheckpointFiles, export
+from training.evaluate import quick_accuracy
+from training.network import Sizes, build
+from training.objective import Heads, losses
+from training.prompts import Prompter
+from training.tokenizer import load_tokenizer
+from training.utterances import Plan
+
+AVERAGE_DECAY = 0.998
+STATE_EVERY = 240.0
+MEASURE_EVERY = 200.0
+LOG_EVERY = 20.0
+_ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8000000000",
+    "MALLOC_TOP_PAD_": "268435456",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "OMP_NUM_THREADS": "1",
+}
+"""Keeps freed memory in the process: asking for it anew costs a tenth of the time."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training run is told; `batch_seconds` of audio a process and step."""
+
+    cache: Path
+    output: Path
+    minutes: float
+    seed: int = 0
+    resume: bool = False
+    processes: int = 2
+    batch_seconds: float = 100.0
+    rate: float = 1.5e-3
+    matrix_rate: float = 3e-3
+    warmup: float = 0.02
+    sizes: Sizes = field(default_factory=Sizes)
+
+
+class Lockstep:
+    """Averages gradients between the processes and keeps one clock for all."""
+
+    def __init__(self, parameters: list[nn.Parameter], rank: int, processes: int) -> None:
+        self._parameters, self._rank, self._processes = parameters, rank, processes
+        self._buffer = torch.zeros(sum(p.numel() for p in parameters) + 1)
+
+    def average(self, seconds: float) -> float:
+        """Average all gradients in place and return the clock of process 0."""
+        views = torch.split(self._buffer[:-1], [p.numel() for p in self._parameters])
+        for parameter, view in zip(self._parameters, views, strict=True):
+            if parameter.grad is None:
+                view.zero_()
+            else:
+                view.copy_(parameter.grad.flatten())
+        self._buffer[-1] = seconds * self._processes if self._rank == 0 else 0.0
+        if self._processes > 1:
+            dist.all_reduce(self._buffer)
+            self._buffer /= self._processes
+        for parameter, view in zip(self._parameters, views, strict=True):
+            parameter.grad = view.view_as(parameter)
+        return float(self._buffer[-1])
+
+
+@dataclass
+class Meter:
+    """Sums for a line of the log."""
+
+    began: float
+    sums: Tensor = field(default_factory=lambda: torch.zeros(3))
+    steps: int = 0
+    heard: float = 0.0
+
+    def add(self, values: Tensor, seconds: float) -> None:
+        """Count a step: its losses and the seconds of audio in it."""
+        self.sums += values
+        self.steps += 1
+        self.heard += seconds
+
+    def line(self, clock: float) -> str:
+        """Mean losses and speed since `began`."""
+        text, phones, ctc = (self.sums / self.steps).tolist()
+        span = clock - self.began
+        return (
+            f"text {text:.4f} phones {phones:.3f} ctc {ctc:.3f}, "
+            f"{self.heard / span:.0f} s of audio/s, {span / self.steps:.2f} s/step"
+        )
+
+
+def optimizers(model: Any, heads: Heads, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for everything else."""
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
+    plain: list[Tensor] = []
+    for name, parameter in [*model.named_parameters(), *heads.named_parameters()]:
+        if parameter.ndim < 2:
+            plain.append(parameter)
+        elif parameter.ndim == 2 and ".layers." in name:
+            matrices.append(parameter)
+        else:
+            others.append(parameter)
+    adam = torch.optim.AdamW(
+        [{"params": others, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
+        lr=settings.rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    muon = torch.optim.Muon(
+        matrices,
+        lr=settings.matrix_rate,
+        weight_decay=0.05,
+        momentum=0.95,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    return [adam, muon]
+
+
+def rate_factor(progress: float, warmup: float) -> float:
+    """The learning rate's factor at `progress` (0 to 1): linear warmup, then half a cosine."""
+    if progress < warmup:
+        return max(progress / warmup, 0.02)
+    done = min(1.0, (progress - warmup) / (1 - warmup))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def auxiliary_weight(progress: float) -> float:
+    """The weight of the auxiliary losses, which fade."""
+    return max(0.1, 0.5 - 0.8 * progress)
+
+
+@dataclass
+class Run:
+    """One process of a training run: all its state."""
+
+    settings: Settings
+    rank: int
+    model: Any
+    average: Any
+    heads: Heads
+    optimizers: list[torch.optim.Optimizer]
+    corpus: corpora.Corpus
+    prompter: Prompter
+    step: int = 0
+    clock: float = 0.0
+
+    def train(self) -> None:
+        """Train until time is up; process 0 logs, measures and saves."""
+        parameters = [*self.model.parameters(), *self.heads.parameters()]
+        lockstep = Lockstep(parameters, self.rank, self.settings.processes)
+        rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
+        total = self.settings.minutes * 60
+        began = time.monotonic() - self.clock
+        meter, measured, saved = Meter(self.clock), self.clock, self.clock
+        batches = self._batches()
+        while self.clock < total:
+            batch = next(batches)
+            progress = self.clock / total
+            found = losses(self.model, self.heads, batch, self.prompter.audio)
+            found.total(auxiliary_weight(progress)).backward()  # type: ignore[no-untyped-call]
+            self.clock = lockstep.average(time.monotonic() - began)
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            self._descend(rates, rate_factor(progress, self.settings.warmup))
+            if self.rank > 0:
+                continue
+            self._follow()
+            meter.add(found.values, batch.seconds * self.settings.processes)
+            if self.clock - meter.began > LOG_EVERY:
+                self._log(f"step {self.step} {meter.line(self.clock)}")
+                meter = Meter(self.clock)
+            if self.clock - measured > MEASURE_EVERY:
+                measured = self.clock
+                self._log(quick_accuracy(self.average, self.prompter))
+            if self.clock - saved > STATE_EVERY:
+                saved = self.clock
+                self.save()
+        if self.rank == 0:
+            self.save()
+
+    def save(self) -> None:
+        """Write everything needed to go on, atomically."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "heads": self.heads.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "seconds": self.clock,
+        }
+        path = state_path(self.settings.cache)
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def restore(self) -> None:
+        """Go on from the saved state; the time it took counts as spent."""
+        state = torch.load(state_path(self.settings.cache), weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.heads.load_state_dict(state["heads"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step, self.clock = state["step"], state["seconds"]
+
+    def _batches(self) -> Iterator[Batch]:
+        settings = self.settings
+        bank = NoiseBank(settings.seed)
+        classes = phone_classes(self.corpus)
+        groups: Iterator[list[list[Plan]]] = plans(
+            settings.seed + self.step, self.corpus, settings.batch_seconds, settings.processes
+        )
+        for group in groups:
+            yield make(group[self.rank], self.corpus, bank, self.prompter, classes)
+
+    def _descend(self, rates: list[list[float]], scale: float) -> None:
+        for optimizer, bases in zip(self.optimizers, rates, strict=True):
+            for group, base in zip(optimizer.param_groups, bases, strict=True):
+                group["lr"] = base * scale
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the running average of the weights, which is what is measured and exported."""
+        decay = min(AVERAGE_DECAY, self.step / (self.step + 50))
+        torch._foreach_lerp_(
+            list(self.average.parameters()), list(self.model.parameters()), 1 - decay
+        )
+
+    def _log(self, message: str) -> None:
+        print(f"{self.clock / 60:6.2f} min {message}", flush=True)
+
+
+def state_path(cache: Path) -> Path:
+    """Where the state of a run lies."""
+    return cache / "state.pt"
+
+
+def start(rank: int, settings: Settings) -> Run:
+    """Build a process's share of a run."""
+    torch.manual_seed(settings.seed)
+    corpus = corpora.load(settings.cache / "corpus")
+    files = CheckpointFiles(settings.cache / "files")
+    prompter = Prompter(load_tokenizer(files.folder))
+    config = files.configuration(settings.sizes, prompter)
+    model, average = build(config), build(config)
+    average.load_state_dict(model.state_dict())
+    rows = config["thinker_config"]["text_config"]["vocab_size"]
+    heads = Heads(settings.sizes, len(phone_classes(corpus)) + 1, rows)
+    run = Run(
+        settings,
+        rank,
+        model,
+        average.eval(),
+        heads,
+        optimizers(model, heads, settings),
+        corpus,
+        prompter,
+    )
+    if settings.resume:
+        run.restore()
+    return run
+
+
+def _process(rank: int, settings: Settings) -> None:
+    torch.set_num_threads(1)
+    if settings.processes > 1:
+        dist.init_process_group(
+            "gloo",
+            init_method=f"file://{(settings.cache / 'meeting').resolve()}",
+            rank=rank,
+            world_size=settings.processes,
+        )
+    start(rank, settings).train()
+    if settings.processes > 1:
+        dist.destroy_process_group()
+
+
+def train(settings: Settings) -> None:
+    """Run the training in `settings.processes` processes to the end of its time, and export."""
+    (settings.cache / "meeting").unlink(missing_ok=True)
+    os.environ.update(_ALLOCATOR)
+    if not settings.resume:
+        CheckpointFiles(settings.cache / "files").write(settings.seed, settings.sizes)
+    torch.multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
+        _process, (settings,), nprocs=settings.processes
+    )
+    export_state(settings.cache, settings.output)
+
+
+def export_state(cache: Path, output: Path) -> None:
+    """Write the checkpoint from the saved state of a run, finished or not."""
+    state = torch.load(state_path(cache), weights_only=True, map_location="cpu")
+    export(state["average"], CheckpointFiles(cache / "files"), output)
