@@ -138,6 +138,14 @@ def optimizers(model: Any, heads: Heads, settings: Settings) -> list[torch.optim
     return [adam, muon]
 
 
+def base_rates(made: list[torch.optim.Optimizer]) -> list[list[float]]:
+    """The learning rate of each group before the schedule.
+
+    To be read before a state is restored: a saved state holds the rates of its last step.
+    """
+    return [[group["lr"] for group in optimizer.param_groups] for optimizer in made]
+
+
 def rate_factor(progress: float, warmup: float) -> float:
     """The learning rate's factor at `progress` (0 to 1): linear warmup, then half a cosine."""
     if progress < warmup:
@@ -161,6 +169,7 @@ class Run:
     average: Any
     heads: Heads
     optimizers: list[torch.optim.Optimizer]
+    rates: list[list[float]]
     corpus: corpora.Corpus
     prompter: Prompter
     step: int = 0
@@ -170,7 +179,6 @@ class Run:
         """Train until time is up; process 0 logs, measures and saves."""
         parameters = [*self.model.parameters(), *self.heads.parameters()]
         lockstep = Lockstep(parameters, self.rank, self.settings.processes)
-        rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         total = self.settings.minutes * 60
         began = time.monotonic() - self.clock
         meter, measured, saved = Meter(self.clock), self.clock, self.clock
@@ -182,7 +190,7 @@ class Run:
             found.total(auxiliary_weight(progress)).backward()  # type: ignore[no-untyped-call]
             self.clock = lockstep.average(time.monotonic() - began)
             nn.utils.clip_grad_norm_(parameters, 1.0)
-            self._descend(rates, rate_factor(progress, self.settings.warmup))
+            self._descend(rate_factor(progress, self.settings.warmup))
             if self.rank > 0:
                 continue
             self._follow()
@@ -234,8 +242,8 @@ class Run:
         for group in groups:
             yield make(group[self.rank], self.corpus, bank, self.prompter, classes)
 
-    def _descend(self, rates: list[list[float]], scale: float) -> None:
-        for optimizer, bases in zip(self.optimizers, rates, strict=True):
+    def _descend(self, scale: float) -> None:
+        for optimizer, bases in zip(self.optimizers, self.rates, strict=True):
             for group, base in zip(optimizer.param_groups, bases, strict=True):
                 group["lr"] = base * scale
             optimizer.step()
@@ -270,13 +278,15 @@ def start(rank: int, settings: Settings) -> Run:
     average.load_state_dict(model.state_dict())
     rows = config["thinker_config"]["text_config"]["vocab_size"]
     heads = Heads(settings.sizes, len(phone_classes(corpus)) + 1, rows)
+    made = optimizers(model, heads, settings)
     run = Run(
         settings,
         rank,
         model,
         average.eval(),
         heads,
-        optimizers(model, heads, settings),
+        made,
+        base_rates(made),
         corpus,
         prompter,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from polyasr.engine.backend import Generated, Greedy, Prompt
 from polyasr.engine.mel import LogMel, MelFrontend
@@ -93,18 +94,27 @@ class QwenTorch:
     def encode(self, mel: LogMel, *, among_others: bool) -> torch.Tensor:
         """One window, (frames ≤ window_frames, bins), to (tokens, hidden).
 
-        The encoder pads a chunk shorter than ``2 * n_window`` frames when it follows others in
-        the same call. Alone in its call but among other windows it must be padded here, or the
-        convolutions see another edge than in a call over the whole.
+        The steps of the encoder's own forward pass, for one window. There a chunk shorter than
+        ``2 * n_window`` frames is padded for the convolutions when it has others beside it, also
+        in other windows, and what comes of the padding is dropped before attention.
         """
-        chunk = 2 * self._encoder.n_window
-        frames = len(mel)
-        features = torch.from_numpy(mel).T.to(self.device, self.dtype)
-        if among_others and frames < chunk:
-            features = torch.nn.functional.pad(features, (0, chunk - frames))
-        lengths = torch.tensor([features.shape[1]], device=self.device)
-        encoded: torch.Tensor = self._encoder(features, feature_lens=lengths).last_hidden_state
-        return encoded[: convolved_length(frames, chunk)]
+        encoder, chunk = self._encoder, 2 * self._encoder.n_window
+        features = torch.from_numpy(mel).to(self.device, self.dtype)
+        chunks = list(torch.split(features, chunk))
+        if among_others or len(chunks) > 1:
+            chunks[-1] = functional.pad(chunks[-1], (0, 0, 0, chunk - len(chunks[-1])))
+        convolved = torch.stack(chunks).transpose(1, 2).unsqueeze(1)
+        for layer in (encoder.conv2d1, encoder.conv2d2, encoder.conv2d3):
+            convolved = functional.gelu(layer(convolved))
+        embedded = encoder.conv_out(convolved.permute(0, 3, 1, 2).flatten(2))
+        positions = encoder.positional_embedding.positional_embedding[: embedded.shape[1]]
+        embedded = embedded + positions.to(embedded.dtype)
+        hidden = embedded.flatten(0, 1)[: convolved_length(len(mel), chunk)]
+        whole = torch.tensor([0, len(hidden)], dtype=torch.int32, device=self.device)
+        for layer in encoder.layers:
+            hidden = layer(hidden, whole)[0]
+        projected: torch.Tensor = encoder.proj2(encoder.act(encoder.proj1(encoder.ln_post(hidden))))
+        return projected
 
     def token_count(self, embeddings: torch.Tensor) -> int:
         """Positions the embeddings take."""
