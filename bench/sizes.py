@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -67,7 +65,7 @@ def random_model(size: str, dtype: torch.dtype, device: str) -> Any:
     )
 
     encoder, decoder = SIZES[size]
-    described = copy.deepcopy(json.loads((Path(BUNDLED) / "config.json").read_text()))
+    described = json.loads((BUNDLED / "config.json").read_text())
     thinker = described["thinker_config"]
     thinker["audio_config"] |= encoder
     thinker["text_config"] |= decoder

@@ -95,9 +95,9 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         levels = [float(mel.max()) for mel in (*fresh, *([] if tail is None else [tail]))]
         floor = max([window.loudest for window in self._windows] + levels) - RANGE
         self._encode_again(floor)
-        for mel in fresh:
+        for mel, loudest in zip(fresh, levels, strict=False):  # the last level may be the tail's
             encoded = self._backend.encode(normalized(mel, floor), among_others=True)
-            self._windows.append(FinishedWindow(mel, float(mel.max()), floor, encoded))
+            self._windows.append(FinishedWindow(mel, loudest, floor, encoded))
         if tail is None:
             return None
         return self._backend.encode(normalized(tail, floor), among_others=rest > 0)
