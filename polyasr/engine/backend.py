@@ -1,10 +1,14 @@
-"""What the incremental algorithm needs of a model, whoever runs it."""
+"""What the incremental algorithm needs of a model, whoever runs it.
+
+The algorithm asks (`Encode`, `Extend`) and is answered; whoever drives it puts what several
+streams ask for into one call of the backend.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from polyasr.engine.mel import LogMel, MelFrontend
 from polyasr.pipeline.types import Hypothesis
@@ -24,11 +28,55 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A window to encode: normalized features, shape (frames ≤ window_frames, bins).
+
+    ``among_others``: other windows stand beside it, so that a short chunk is padded.
+    """
+
+    mel: LogMel
+    among_others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Asks for the embeddings of windows, answered by a list of them."""
+
+    windows: tuple[Window, ...]
+
+    @property
+    def cost(self) -> int:
+        """Mel frames to encode."""
+        return sum(len(window.mel) for window in self.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(Generic[Cache, Embeddings]):
+    """Asks to run embeddings and token ids behind what is cached, answered by `Greedy`.
+
+    ``last``: at so many of the last positions.
+    """
+
+    cache: Cache
+    pieces: Sequence[Embeddings | Sequence[int]]
+    last: int
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it is one token behind another, which is cheap beside anything else."""
+        return self.last == 1 and len(self.pieces) == 1
+
+
+@dataclass(frozen=True, slots=True)
 class Greedy:
     """The likeliest next token at each asked position, and its natural-log probability."""
 
     tokens: list[int]
     logprobs: list[float]
+
+
+Decoding = Generator[Encode | Extend[Any, Any], Any, Hypothesis]
+"""A decode under way: yields what it needs of the backend, is sent the answer, returns the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +103,8 @@ class Backend(Protocol[Cache, Embeddings]):
         """The prompt; ``context`` is plain text, ``language`` a name to force or None."""
         ...
 
-    def encode(self, mel: LogMel, *, among_others: bool) -> Embeddings:
-        """One window, (frames ≤ window_frames, bins), normalized.
-
-        ``among_others``: other windows stand beside it, so that a short chunk is padded.
-        """
+    def encode(self, windows: Sequence[Window]) -> list[Embeddings]:
+        """The embeddings of each window; no window sees another."""
         ...
 
     def token_count(self, embeddings: Embeddings) -> int:
@@ -70,10 +115,11 @@ class Backend(Protocol[Cache, Embeddings]):
         """An empty cache."""
         ...
 
-    def extend(
-        self, cache: Cache, pieces: Sequence[Embeddings | Sequence[int]], last: int
-    ) -> Greedy:
-        """Run embeddings and token ids behind what is cached; answers at the ``last`` positions."""
+    def extend(self, extensions: Sequence[Extend[Cache, Embeddings]]) -> list[Greedy]:
+        """Run each extension behind its own cache, all in one pass.
+
+        When it fails, the caches hold what they held.
+        """
         ...
 
     def crop(self, cache: Cache, length: int) -> None:
@@ -83,3 +129,18 @@ class Backend(Protocol[Cache, Embeddings]):
     def parse(self, generated: Generated, language: str | None) -> Hypothesis:
         """Language and text of an answer; ``language``: the one that was forced."""
         ...
+
+
+def complete(backend: Backend[Any, Any], decoding: Decoding) -> Hypothesis:
+    """Drive one decode to its end, alone."""
+    answer: Any = None
+    while True:
+        try:
+            asked = decoding.send(answer)
+        except StopIteration as done:
+            hypothesis: Hypothesis = done.value
+            return hypothesis
+        if isinstance(asked, Encode):
+            answer = backend.encode(asked.windows)
+        else:
+            (answer,) = backend.extend([asked])

@@ -10,13 +10,25 @@ greedy), and decoding goes on from the first difference.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic
+import bisect
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic
 
 import numpy as np
 
-from polyasr.engine.backend import Backend, Cache, Embeddings, Generated
+from polyasr.engine.backend import (
+    Backend,
+    Cache,
+    Decoding,
+    Embeddings,
+    Encode,
+    Extend,
+    Generated,
+    Greedy,
+    Window,
+    complete,
+)
 from polyasr.engine.mel import RANGE, LogMel, normalized
 from polyasr.engine.repetition import loop_start
 from polyasr.pipeline.types import Hypothesis
@@ -47,8 +59,8 @@ class FinishedWindow(Generic[Embeddings]):
 class IncrementalSegment(Generic[Cache, Embeddings]):
     """One segment's decode, done again and again as its audio grows.
 
-    The answer is that of a fresh greedy decode of the same audio; what is kept between calls only
-    saves work, and so does ``draft``, a guess at the first answer. Lives on the model thread.
+    What is kept between calls only saves work, and so does ``draft``, a guess at the first answer.
+    Lives on the model thread.
     """
 
     def __init__(
@@ -65,22 +77,33 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         self._windows: list[FinishedWindow[Embeddings]] = []
         self._draft = tuple(draft)
 
-    def decode(self, samples: Samples, unchanged: int) -> Hypothesis:
+    def decode(self, samples: Samples, unchanged: int, committed: str = "") -> Hypothesis:
+        """Decode the whole segment, alone; see `decoding`."""
+        return complete(self._backend, self.decoding(samples, unchanged, committed))
+
+    def decoding(self, samples: Samples, unchanged: int, committed: str = "") -> Decoding:
         """Decode the whole segment: float32 at 16 kHz, at most 30 s.
 
-        The first ``unchanged`` samples are those of the last call.
+        The first ``unchanged`` samples are those of the last call. ``committed`` is a beginning of
+        the last answer's text that this answer keeps, and its language with it; without one the
+        answer is that of a fresh greedy decode. A decode that is given up halfway leaves nothing
+        wrong behind.
         """
         if not len(samples):
             return Hypothesis(text="", language="")
         limit = TOKENS_BASE + TOKENS_PER_SECOND * len(samples) // SAMPLE_RATE
         if len(samples) < SHORTEST:
             samples = np.pad(samples, (0, SHORTEST - len(samples)))
-        open_window = self._advance(samples, unchanged)
-        generated = self._answer(open_window, limit)
+        open_window = yield from self._advance(samples, unchanged)
+        forced = self._covering(committed)
+        generated, regretted = yield from self._answer(open_window, limit, forced)
         self._draft = generated.tokens
-        return self._backend.parse(generated, self._language)
+        hypothesis = self._backend.parse(generated, self._language)
+        return replace(hypothesis, commit_regret=regretted)
 
-    def _advance(self, samples: Samples, unchanged: int) -> Embeddings | None:
+    def _advance(
+        self, samples: Samples, unchanged: int
+    ) -> Generator[Encode, Any, Embeddings | None]:
         """Encode what is new; returns the unfinished window, None when there is none."""
         frontend, size = self._backend.frontend, self._backend.window_frames
         frames = frontend.frame_count(len(samples))
@@ -94,13 +117,20 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         tail = frontend.log_mel(samples, rest, frames) if rest < frames else None
         levels = [float(mel.max()) for mel in (*fresh, *([] if tail is None else [tail]))]
         floor = max([window.loudest for window in self._windows] + levels) - RANGE
-        self._encode_again(floor)
-        for mel, loudest in zip(fresh, levels, strict=False):  # the last level may be the tail's
-            encoded = self._backend.encode(normalized(mel, floor), among_others=True)
-            self._windows.append(FinishedWindow(mel, loudest, floor, encoded))
-        if tail is None:
+        changed = self._changed_by(floor)
+        asked = [Window(normalized(window.log_mel, floor), True) for window in changed]
+        asked += [Window(normalized(mel, floor), True) for mel in fresh]
+        if tail is not None:
+            asked.append(Window(normalized(tail, floor), rest > 0))
+        if not asked:
             return None
-        return self._backend.encode(normalized(tail, floor), among_others=rest > 0)
+        encoded: list[Embeddings] = yield Encode(tuple(asked))
+        for window, again in zip(changed, encoded, strict=False):
+            window.embeddings, window.floor = again, floor
+        new = encoded[len(changed) :]
+        for mel, loudest, embeddings in zip(fresh, levels, new, strict=False):
+            self._windows.append(FinishedWindow(mel, loudest, floor, embeddings))
+        return None if tail is None else encoded[-1]
 
     def _forget(self, unchanged: int) -> None:
         """Drop windows whose audio is not what it was."""
@@ -109,31 +139,57 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
             self._windows.pop()
         self._keep_cached(len(self._windows))
 
-    def _encode_again(self, floor: float) -> None:
-        """Encode again the windows that the floor changes, and forget what came behind them."""
-        for index, window in enumerate(self._windows):
-            if window.changes_under(floor):
-                self._keep_cached(index)
-                mel = normalized(window.log_mel, floor)
-                window.embeddings = self._backend.encode(mel, among_others=True)
-                window.floor = floor
+    def _changed_by(self, floor: float) -> list[FinishedWindow[Embeddings]]:
+        """The windows that the floor changes; what comes after the first of them is not cached."""
+        changed = [
+            index for index, window in enumerate(self._windows) if window.changes_under(floor)
+        ]
+        if changed:
+            self._keep_cached(changed[0])
+        return [self._windows[index] for index in changed]
 
     def _keep_cached(self, windows: int) -> None:
         """Keep the prompt and so many windows in the cache."""
         self._cached = self._cached[: windows + 1]
         self._backend.crop(self._cache, sum(self._cached))
 
-    def _answer(self, open_window: Embeddings | None, limit: int) -> Generated:
-        """Verify the draft and decode on; leaves the prompt and the finished windows cached."""
-        backend, pieces = self._backend, self._uncached()
-        draft = self._draft[:limit]
-        tail = [] if open_window is None else [open_window]
-        greedy = backend.extend(
-            self._cache, [*pieces, *tail, self._prompt.after, draft], last=len(draft) + 1
+    def _covering(self, committed: str) -> int:
+        """How many tokens of the last answer it takes to write the committed text."""
+        if not committed:
+            return 0
+
+        def written(count: int) -> str:
+            return self._backend.parse(
+                Generated(self._draft[:count], (0.0,) * count, "stop"), self._language
+            ).text
+
+        counts = range(len(self._draft) + 1)
+        count = bisect.bisect_left(
+            counts, True, key=lambda count: len(written(count)) >= len(committed)
         )
-        accepted = 0
-        while accepted < len(draft) and greedy.tokens[accepted] == draft[accepted]:
-            accepted += 1
+        if not written(count).startswith(committed):
+            raise ValueError("the committed text is no beginning of the last answer")
+        return count
+
+    def _answer(
+        self, open_window: Embeddings | None, limit: int, forced: int
+    ) -> Generator[Extend[Cache, Embeddings], Greedy, tuple[Generated, bool]]:
+        """Verify the draft, of which ``forced`` tokens stand anyhow, and decode on.
+
+        Leaves the prompt and the finished windows cached. Also says whether greedy decoding would
+        have written one of the forced tokens otherwise.
+        """
+        backend, limit = self._backend, max(limit, forced)
+        draft = self._draft[:limit]
+        uncached = self._uncached()
+        tail = [] if open_window is None else [open_window]
+        pieces = [*uncached, *tail, self._prompt.after, draft]
+        greedy = yield Extend(self._cache, pieces, len(draft) + 1)
+        self._cached += [self._size(piece) for piece in uncached]
+        same = 0
+        while same < len(draft) and greedy.tokens[same] == draft[same]:
+            same += 1
+        accepted = max(same, forced)
         tokens, logprobs = list(draft[:accepted]), greedy.logprobs[:accepted]
         length = sum(self._cached) + sum(map(backend.token_count, tail))
         backend.crop(self._cache, length + len(self._prompt.after) + accepted)
@@ -147,21 +203,19 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
             logprobs.append(logprob)
             loop = loop_start(tokens)
             if loop is not None:
-                del tokens[loop:], logprobs[loop:]
+                del tokens[max(loop, forced) :], logprobs[max(loop, forced) :]
                 reason = "repetition"
                 break
-            greedy = backend.extend(self._cache, [[token]], last=1)
+            greedy = yield Extend(self._cache, [[token]], 1)
             token, logprob = greedy.tokens[0], greedy.logprobs[0]
         self._keep_cached(len(self._windows))
-        return Generated(tuple(tokens), tuple(logprobs), reason)
+        return Generated(tuple(tokens), tuple(logprobs), reason), same < forced
 
     def _uncached(self) -> list[Embeddings | tuple[int, ...]]:
-        """What of the prompt and the finished windows the cache lacks; counts it as cached."""
-        pieces: list[Embeddings | tuple[int, ...]] = []
+        """What of the prompt and the finished windows the cache lacks."""
         if not self._cached:
-            pieces.append(self._prompt.before)
-            self._cached.append(len(self._prompt.before))
-        for window in self._windows[len(self._cached) - 1 :]:
-            pieces.append(window.embeddings)
-            self._cached.append(self._backend.token_count(window.embeddings))
-        return pieces
+            return [self._prompt.before, *(window.embeddings for window in self._windows)]
+        return [window.embeddings for window in self._windows[len(self._cached) - 1 :]]
+
+    def _size(self, piece: Embeddings | tuple[int, ...]) -> int:
+        return len(piece) if isinstance(piece, tuple) else self._backend.token_count(piece)

@@ -1,49 +1,54 @@
 """Qwen3-ASR on torch: the modules of ``qwen-asr``, called directly.
 
-``qwen-asr`` 0.0.6 keeps the encoder's attention inside its windows under FlashAttention only; here
-every window is encoded by a call of its own, so the semantics are the model's on every attention
-backend. Nothing here is particular to one checkpoint: sizes, token ids and languages come from its
-files.
+Nothing here is particular to one checkpoint: sizes, token ids and languages come from its files.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 
-from polyasr.engine.backend import Generated, Greedy, Prompt
-from polyasr.engine.mel import LogMel, MelFrontend
+from polyasr.engine.backend import Extend, Generated, Greedy, Prompt, Window
+from polyasr.engine.mel import MelFrontend
+from polyasr.engine.torch_decoder import KeyValueCache, TorchDecoder
+from polyasr.engine.torch_encoder import TorchEncoder
 from polyasr.errors import ModelUnavailable
 from polyasr.pipeline.types import Hypothesis
 
 LANGUAGE_HEADER = "language "
 TEXT_TAG = "<asr_text>"
+INT8 = "int8"
+"""A number format of the weights; all else is bfloat16 then."""
+
+Extension = Extend[KeyValueCache, torch.Tensor]
 
 
 class QwenTorch:
     """A loaded checkpoint, the torch `Backend`. It lives on the model thread."""
 
-    def __init__(self, wrapper: Any) -> None:
+    def __init__(self, wrapper: Any, dtype: str | None = None) -> None:
+        """``wrapper`` is a ``Qwen3ASRModel``; ``dtype`` ``int8`` takes its weights apart."""
         thinker, processor = wrapper.model.thinker, wrapper.processor
         features = processor.feature_extractor
-        self._encoder, self._decoder = thinker.audio_tower, thinker.model
-        self._head = thinker.lm_head
+        in_int8 = dtype == INT8
+        self._encoder = TorchEncoder(thinker.audio_tower, int8=in_int8)
+        self._decoder = TorchDecoder(thinker.model, thinker.lm_head, int8=in_int8)
         self._processor, self._tokenizer = processor, processor.tokenizer
         self._text_id: int = self._tokenizer.convert_tokens_to_ids(TEXT_TAG)
         self.frontend = MelFrontend(features.mel_filters, features.n_fft, features.hop_length)
-        self.window_frames: int = self._encoder.n_window_infer
+        self.window_frames = self._encoder.window_frames
         self.end_ids = _end_ids(wrapper.model, self._tokenizer)
         self.languages: tuple[str, ...] = tuple(wrapper.model.get_support_languages() or ())
-        self.device: torch.device = self._decoder.embed_tokens.weight.device
-        self.dtype: torch.dtype = self._decoder.embed_tokens.weight.dtype
+        self.device = self._decoder.device
+        self.dtype = INT8 if in_int8 else str(self._decoder.dtype).removeprefix("torch.")
 
     @classmethod
     def load(cls, directory: Path, device: str, dtype: str) -> QwenTorch:
-        """Load a verified checkpoint directory; ``dtype`` is a torch dtype's name.
+        """Load a verified checkpoint directory; ``dtype`` is a torch dtype's name, or ``int8``.
 
         Raises ModelUnavailable when the weights do not fit the configuration.
         """
@@ -55,7 +60,7 @@ class QwenTorch:
         try:
             wrapper = Qwen3ASRModel.from_pretrained(
                 str(directory),
-                dtype=getattr(torch, dtype),
+                dtype=torch.bfloat16 if dtype == INT8 else getattr(torch, dtype),
                 device_map=device,
                 attn_implementation="sdpa",
                 local_files_only=True,
@@ -66,7 +71,7 @@ class QwenTorch:
                 "check the files, or use --model tiny"
             ) from error
         wrapper.model.eval()
-        return cls(wrapper)
+        return cls(wrapper, dtype)
 
     def prompt(self, context: str, language: str | None) -> Prompt:
         """The prompt as the checkpoint's chat template lays it.
@@ -91,56 +96,33 @@ class QwenTorch:
         return Prompt(tuple(before), tuple(self._ids(closing)))
 
     @torch.inference_mode()
-    def encode(self, mel: LogMel, *, among_others: bool) -> torch.Tensor:
-        """One window, (frames ≤ window_frames, bins), to (tokens, hidden).
-
-        The steps of the encoder's own forward pass, for one window. There a chunk shorter than
-        ``2 * n_window`` frames is padded for the convolutions when it has others beside it, also
-        in other windows, and what comes of the padding is dropped before attention.
-        """
-        encoder, chunk = self._encoder, 2 * self._encoder.n_window
-        features = torch.from_numpy(mel).to(self.device, self.dtype)
-        chunks = list(torch.split(features, chunk))
-        if among_others or len(chunks) > 1:
-            chunks[-1] = functional.pad(chunks[-1], (0, 0, 0, chunk - len(chunks[-1])))
-        convolved = torch.stack(chunks).transpose(1, 2).unsqueeze(1)
-        for layer in (encoder.conv2d1, encoder.conv2d2, encoder.conv2d3):
-            convolved = functional.gelu(layer(convolved))
-        embedded = encoder.conv_out(convolved.permute(0, 3, 1, 2).flatten(2))
-        positions = encoder.positional_embedding.positional_embedding[: embedded.shape[1]]
-        embedded = embedded + positions.to(embedded.dtype)
-        hidden = embedded.flatten(0, 1)[: convolved_length(len(mel), chunk)]
-        whole = torch.tensor([0, len(hidden)], dtype=torch.int32, device=self.device)
-        for layer in encoder.layers:
-            hidden = layer(hidden, whole)[0]
-        projected: torch.Tensor = encoder.proj2(encoder.act(encoder.proj1(encoder.ln_post(hidden))))
-        return projected
+    def encode(self, windows: Sequence[Window]) -> list[torch.Tensor]:
+        """The embeddings of each window, shape (tokens, hidden)."""
+        return self._encoder.encode(windows)
 
     def token_count(self, embeddings: torch.Tensor) -> int:
         """Positions the embeddings take."""
         return len(embeddings)
 
-    def new_cache(self) -> Any:
+    def new_cache(self) -> KeyValueCache:
         """An empty cache."""
-        from transformers import DynamicCache
-
-        return DynamicCache()
+        return self._decoder.new_cache()
 
     @torch.inference_mode()
-    def extend(
-        self, cache: Any, pieces: Sequence[torch.Tensor | Sequence[int]], last: int
-    ) -> Greedy:
-        """Run pieces behind what is cached; the likeliest tokens at the ``last`` positions."""
-        inputs = torch.cat([self._embedded(piece) for piece in pieces])
-        hidden = self._decoder(
-            inputs_embeds=inputs[None], past_key_values=cache, use_cache=True
-        ).last_hidden_state[0, -last:]
-        best = torch.log_softmax(self._head(hidden).float(), dim=-1).max(dim=-1)
-        return Greedy(best.indices.tolist(), best.values.tolist())
+    def extend(self, extensions: Sequence[Extension]) -> list[Greedy]:
+        """Run each extension behind its own cache, all in one pass."""
+        hidden = self._decoder.extend(
+            [(each.cache, torch.cat(list(map(self._embedded, each.pieces)))) for each in extensions]
+        )
+        asked = [each.last for each in extensions]
+        last = [rows[-each:] for rows, each in zip(hidden, asked, strict=True)]
+        tokens, logprobs = self._decoder.likeliest(torch.cat(last))
+        ends = list(itertools.accumulate(asked, initial=0))
+        return [Greedy(tokens[a:b], logprobs[a:b]) for a, b in itertools.pairwise(ends)]
 
-    def crop(self, cache: Any, length: int) -> None:
+    def crop(self, cache: KeyValueCache, length: int) -> None:
         """Keep the first ``length`` positions."""
-        cache.crop(length)
+        cache.length = min(cache.length, length)
 
     def parse(self, generated: Generated, language: str | None) -> Hypothesis:
         """Language and text of an answer; ``language``: the one that was forced."""
@@ -184,23 +166,7 @@ class QwenTorch:
         return [token.id for piece, _ in pieces for token in backend.model.tokenize(piece)]
 
     def _embedded(self, piece: torch.Tensor | Sequence[int]) -> torch.Tensor:
-        if isinstance(piece, torch.Tensor):
-            return piece
-        ids = torch.tensor(piece, dtype=torch.long, device=self.device)
-        embedded: torch.Tensor = self._decoder.embed_tokens(ids)
-        return embedded
-
-
-def convolved_length(frames: int, chunk: int) -> int:
-    """Audio tokens for so many mel frames: three convolutions of stride 2 over each chunk."""
-    full, rest = divmod(frames, chunk)
-    return full * _halved_thrice(chunk) + _halved_thrice(rest)
-
-
-def _halved_thrice(frames: int) -> int:
-    for _ in range(3):
-        frames = -(-frames // 2)
-    return frames
+        return piece if isinstance(piece, torch.Tensor) else self._decoder.embed(piece)
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -7,6 +7,7 @@ float32 in [-1, 1], shape (n,). A sequence bound ``through_seq`` is exclusive: e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
@@ -95,7 +96,8 @@ class Hypothesis:
     ``tokens`` are the text's token ids, without the language header and the end token; ``logprobs``
     their natural-log probabilities; ``language`` a Qwen name ("English"), or "" when unknown or
     nothing was said. ``finish_reason``: ``stop`` (the model ended), ``length`` (the cap on tokens
-    for this much audio) or ``repetition`` (a loop was cut).
+    for this much audio) or ``repetition`` (a loop was cut). ``commit_regret``: it keeps committed
+    text that greedy decoding would now write otherwise.
     """
 
     text: str
@@ -103,6 +105,7 @@ class Hypothesis:
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finish_reason: str = "stop"
+    commit_regret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,10 @@ class Recognition(Protocol):
 
 class Engine(Protocol):
     """The models, as the pipeline sees them."""
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Keep the recognizer in memory for the length of the block, from its first use in it."""
+        ...
 
     def open_detector(self) -> SpeechDetector:
         """A detector for one stream."""

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from polyasr.engine.backend import Greedy
+from polyasr.engine.backend import Greedy, Window
 from polyasr.engine.incremental import IncrementalSegment
-from polyasr.engine.mel import LogMel
-from polyasr.engine.qwen_torch import QwenTorch
+from polyasr.engine.qwen_torch import Extension, QwenTorch
 from polyasr.pipeline.types import Hypothesis
 from polyasr.samples import SAMPLE_RATE, Samples
 
@@ -30,13 +29,13 @@ class CountingBackend:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    def encode(self, mel: LogMel, *, among_others: bool) -> torch.Tensor:
-        self.encoded_frames += len(mel)
-        return self._backend.encode(mel, among_others=among_others)
+    def encode(self, windows: Sequence[Window]) -> list[torch.Tensor]:
+        self.encoded_frames += sum(len(window.mel) for window in windows)
+        return self._backend.encode(windows)
 
-    def extend(self, cache: Any, pieces: Sequence[Any], last: int) -> Greedy:
-        self.positions += sum(map(len, pieces))
-        return self._backend.extend(cache, pieces, last)
+    def extend(self, extensions: Sequence[Extension]) -> list[Greedy]:
+        self.positions += sum(len(piece) for each in extensions for piece in each.pieces)
+        return self._backend.extend(extensions)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from polyasr.engine.backend import Window
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import RANGE, normalized
-from polyasr.engine.qwen_torch import QwenTorch, convolved_length
+from polyasr.engine.qwen_torch import QwenTorch
+from polyasr.engine.torch_encoder import convolved_length
 from polyasr.pipeline.types import Hypothesis
 from polyasr.samples import SAMPLE_RATE, Samples
 from tests.engine.conftest import TINY
@@ -55,7 +57,7 @@ def encoded(tiny: QwenTorch, samples: Samples) -> torch.Tensor:
     log_mel = tiny.frontend.log_mel(samples, 0, len(samples) // 160)
     mel = normalized(log_mel, float(log_mel.max()) - RANGE)
     windows = [mel[first : first + 800] for first in range(0, len(mel), 800)]
-    return torch.cat([tiny.encode(window, among_others=len(windows) > 1) for window in windows])
+    return torch.cat(tiny.encode([Window(window, len(windows) > 1) for window in windows]))
 
 
 @pytest.mark.parametrize("last_window_sec", [0.05, 0.4, 0.99, 1.3, 7.9])
@@ -67,7 +69,7 @@ def test_windows_are_encoded_as_the_whole_is_under_the_models_own_attention_mask
     audio = samples[: 16 * SAMPLE_RATE + round(last_window_sec * SAMPLE_RATE)]
     log_mel = tiny.frontend.log_mel(audio, 0, len(audio) // 160)
     mel = torch.from_numpy(normalized(log_mel, float(log_mel.max()) - RANGE)).T
-    tower = tiny._encoder
+    tower = tiny._encoder._tower
     hooks = [
         layer.register_forward_pre_hook(masked_by(tower), with_kwargs=True)
         for layer in tower.layers
@@ -100,7 +102,8 @@ def test_windows_and_chunks_have_the_tokens_of_the_encoders_own_count(tiny: Qwen
         expected = int(_get_feat_extract_output_lengths(frames))
         assert convolved_length(frames, 100) == expected
         for among_others in (False, True):
-            assert len(tiny.encode(mel, among_others=among_others)) == expected
+            (embeddings,) = tiny.encode([Window(mel, among_others)])
+            assert len(embeddings) == expected
 
 
 def test_what_a_client_puts_in_the_context_is_text_and_nothing_more(tiny: QwenTorch) -> None:

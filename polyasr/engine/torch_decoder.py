@@ -1,0 +1,207 @@
+"""The text decoder of Qwen3-ASR over many streams at once, each with its own keys and values.
+
+Positions of all streams stand in one matrix, so that every weight is read once for all of them;
+only attention is done stream by stream. The layers are those of ``qwen-asr``
+(``Qwen3ASRThinkerTextModel``); what is not used of it is the general machinery around them. Text
+and audio have the same position on all three axes of its rotary embedding, which makes it the
+ordinary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyasr.engine.int8 import Int8Linear
+
+GROWTH = 256
+"""Positions by which a cache grows."""
+
+Parallel = Callable[[Tensor], tuple[Tensor, ...]]
+"""Several projections of the same input."""
+
+
+class KeyValueCache:
+    """Keys and values of one stream, each of shape (layers, heads, capacity, head_dim)."""
+
+    def __init__(self, layers: int, heads: int, width: int, dtype: torch.dtype, device: Any):
+        self.length = 0
+        shape = (layers, heads, 0, width)
+        self._keys = torch.empty(shape, dtype=dtype, device=device)
+        self._values = torch.empty(shape, dtype=dtype, device=device)
+
+    def reserve(self, more: int) -> None:
+        """Make room for so many positions."""
+        lacking = self.length + more - self._keys.shape[2]
+        if lacking > 0:
+            grown = -(-lacking // GROWTH) * GROWTH
+            self._keys = functional.pad(self._keys, (0, 0, 0, grown))
+            self._values = functional.pad(self._values, (0, 0, 0, grown))
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put (positions, heads, head_dim) behind ``length``; returns all up to their end.
+
+        They count only once ``length`` does.
+        """
+        end = self.length + len(keys)
+        self._keys[layer, :, self.length : end] = keys.transpose(0, 1)
+        self._values[layer, :, self.length : end] = values.transpose(0, 1)
+        return self._keys[layer, :, :end], self._values[layer, :, :end]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows ``start`` to ``end`` of the matrix belong to one stream.
+
+    ``mask``, shape (heads per key · rows, positions), says what each row may attend to; None: all.
+    """
+
+    cache: KeyValueCache
+    start: int
+    end: int
+    mask: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    input_norm: nn.Module
+    qkv: Parallel
+    head_weight: Tensor
+    """Weights of the norms of each query and key head, shape (heads, head_dim)."""
+    out: nn.Module
+    mlp_norm: nn.Module
+    gate_up: Parallel
+    down: nn.Module
+
+
+class TorchDecoder:
+    """Runs the layers of a ``Qwen3ASRThinkerTextModel`` and its head."""
+
+    def __init__(self, model: Any, head: nn.Module, *, int8: bool = False) -> None:
+        """``int8``: hold the weights of layers and head in int8; those of ``model`` are let go."""
+        attention = model.layers[0].self_attn
+        self._embed, self._norm, self._rotary = model.embed_tokens, model.norm, model.rotary_emb
+        self._width: int = attention.head_dim
+        self._queries = attention.q_proj.out_features // self._width
+        self._heads = attention.k_proj.out_features // self._width
+        self._epsilon: float = attention.q_norm.variance_epsilon
+        self._layers = [self._layer(layer, int8) for layer in model.layers]
+        self._head = Int8Linear([head]) if int8 else head
+        self.device: torch.device = self._embed.weight.device
+        self.dtype: torch.dtype = self._embed.weight.dtype
+
+    def new_cache(self) -> KeyValueCache:
+        """An empty cache."""
+        return KeyValueCache(len(self._layers), self._heads, self._width, self.dtype, self.device)
+
+    def embed(self, ids: Sequence[int]) -> Tensor:
+        """Token ids to (tokens, hidden)."""
+        tokens = torch.tensor(ids, dtype=torch.long, device=self.device)
+        embedded: Tensor = self._embed(tokens)
+        return embedded
+
+    def extend(self, inputs: Sequence[tuple[KeyValueCache, Tensor]]) -> list[Tensor]:
+        """Run (positions, hidden) behind each cache; returns the hidden states of the last layer.
+
+        The caches grow by them only when all of it has gone well.
+        """
+        spans, start = [], 0
+        for cache, rows in inputs:
+            cache.reserve(len(rows))
+            spans.append(Span(cache, start, start + len(rows), self._mask(cache, len(rows))))
+            start += len(rows)
+        hidden = torch.cat([rows for _, rows in inputs])
+        cos, sin = self._rotation(spans, hidden)
+        for number, layer in enumerate(self._layers):
+            hidden = hidden + self._attend(number, layer, hidden, spans, cos, sin)
+            gate, up = layer.gate_up(layer.mlp_norm(hidden))
+            hidden = hidden + layer.down(functional.silu(gate) * up)
+        for span in spans:
+            span.cache.length += span.end - span.start
+        return [hidden[span.start : span.end] for span in spans]
+
+    def likeliest(self, hidden: Tensor) -> tuple[list[int], list[float]]:
+        """The likeliest token after each position and its log-probability."""
+        logits = self._head(self._norm(hidden)).float()
+        best = logits.max(dim=-1)
+        logprobs = best.values - torch.logsumexp(logits, dim=-1)
+        return best.indices.tolist(), logprobs.tolist()
+
+    def _layer(self, source: Any, int8: bool) -> _Layer:
+        attention, mlp = source.self_attn, source.mlp
+        norms = [attention.q_norm.weight] * self._queries + [attention.k_norm.weight] * self._heads
+        inputs = [attention.q_proj, attention.k_proj, attention.v_proj]
+        gates = [mlp.gate_proj, mlp.up_proj]
+        return _Layer(
+            source.input_layernorm,
+            Int8Linear(inputs).parts if int8 else one_after_another(inputs),
+            torch.stack(norms).detach(),
+            Int8Linear([attention.o_proj]) if int8 else attention.o_proj,
+            source.post_attention_layernorm,
+            Int8Linear(gates).parts if int8 else one_after_another(gates),
+            Int8Linear([mlp.down_proj]) if int8 else mlp.down_proj,
+        )
+
+    def _attend(
+        self,
+        number: int,
+        layer: _Layer,
+        hidden: Tensor,
+        spans: Sequence[Span],
+        cos: Tensor,
+        sin: Tensor,
+    ) -> Tensor:
+        rows = len(hidden)
+        q, k, v = layer.qkv(layer.input_norm(hidden))
+        heads = torch.cat([q, k], dim=-1).view(rows, -1, self._width)
+        heads = functional.rms_norm(heads, (self._width,), eps=self._epsilon) * layer.head_weight
+        heads = heads * cos + _half_rotated(heads) * sin
+        queries, keys = torch.split(heads, [self._queries, self._heads], dim=1)
+        values = v.view(rows, self._heads, self._width)
+        attended = torch.empty_like(queries)
+        for span in spans:
+            own = slice(span.start, span.end)
+            all_keys, all_values = span.cache.write(number, keys[own], values[own])
+            attended[own] = self._attended(queries[own], all_keys, all_values, span.mask)
+        out: Tensor = layer.out(attended.flatten(1))
+        return out
+
+    def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Any:
+        """Attention of (rows, query heads, width); heads that share a key are rows beside it."""
+        rows = len(queries)
+        grouped = queries.view(rows, self._heads, -1, self._width).permute(1, 2, 0, 3).flatten(1, 2)
+        found = functional.scaled_dot_product_attention(
+            grouped[None], keys[None], values[None], attn_mask=mask
+        )[0]
+        return found.view(self._heads, -1, rows, self._width).permute(2, 0, 1, 3).flatten(1, 2)
+
+    def _mask(self, cache: KeyValueCache, rows: int) -> Tensor | None:
+        if rows == 1:
+            return None
+        allowed = torch.ones(rows, cache.length + rows, dtype=torch.bool, device=self.device)
+        return allowed.tril(cache.length).repeat(self._queries // self._heads, 1)
+
+    def _rotation(self, spans: Sequence[Span], like: Tensor) -> tuple[Tensor, Tensor]:
+        positions = torch.cat(
+            [
+                torch.arange(s.cache.length, s.cache.length + s.end - s.start, device=self.device)
+                for s in spans
+            ]
+        )
+        cos, sin = self._rotary(like, positions[None])
+        return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
+
+
+def one_after_another(projections: Sequence[nn.Module]) -> Parallel:
+    """Projections of the same input, each on its own."""
+    return lambda inputs: tuple(projection(inputs) for projection in projections)
+
+
+def _half_rotated(heads: Tensor) -> Tensor:
+    first, second = heads.chunk(2, dim=-1)
+    return torch.cat([-second, first], dim=-1)

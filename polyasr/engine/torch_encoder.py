@@ -1,0 +1,122 @@
+"""The audio encoder of Qwen3-ASR, window by window.
+
+``qwen-asr`` 0.0.6 keeps the encoder's attention inside its windows under FlashAttention only; here
+each window attends to itself alone whatever the attention backend. Windows of several streams go
+through the layers together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyasr.engine.backend import Window
+from polyasr.engine.int8 import Int8Linear
+from polyasr.engine.torch_decoder import Parallel, one_after_another
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    attention_norm: nn.Module
+    qkv: Parallel
+    out: nn.Module
+    mlp_norm: nn.Module
+    up: nn.Module
+    activation: nn.Module
+    down: nn.Module
+
+
+class TorchEncoder:
+    """Runs the layers of a ``Qwen3ASRAudioEncoder``."""
+
+    def __init__(self, tower: Any, *, int8: bool = False) -> None:
+        """``int8``: hold the weights of the linear layers in int8; the tower's are let go."""
+        self._tower = tower
+        self.window_frames: int = self._tower.n_window_infer
+        self._chunk: int = 2 * self._tower.n_window
+        self._layers = [_layer(layer, int8) for layer in self._tower.layers]
+        self._n_heads: int = self._tower.layers[0].self_attn.num_heads
+        weight = self._tower.conv2d1.weight
+        self._device, self._dtype = weight.device, weight.dtype
+
+    def encode(self, windows: Sequence[Window]) -> list[Tensor]:
+        """The embeddings of each window, shape (tokens, hidden of the decoder)."""
+        pieces = self._convolved(windows)
+        lengths = [len(piece) for piece in pieces]
+        hidden = torch.cat(pieces)
+        for layer in self._layers:
+            q, k, v = layer.qkv(layer.attention_norm(hidden))
+            parts = [torch.split(part, lengths) for part in (q, k, v)]
+            attended = torch.cat([self._attended(*own) for own in zip(*parts, strict=True)])
+            hidden = hidden + layer.out(attended)
+            hidden = hidden + layer.down(layer.activation(layer.up(layer.mlp_norm(hidden))))
+            if hidden.dtype == torch.float16:  # as the encoder's own layers do
+                hidden = hidden.clamp(-_HALF_LIMIT, _HALF_LIMIT)
+        tower = self._tower
+        projected: Tensor = tower.proj2(tower.act(tower.proj1(tower.ln_post(hidden))))
+        return list(torch.split(projected, lengths))
+
+    def _convolved(self, windows: Sequence[Window]) -> list[Tensor]:
+        """Three convolutions over each chunk of ``2 * n_window`` frames.
+
+        A shorter chunk is padded for them when it has others beside it, also in other windows, and
+        what comes of the padding is dropped.
+        """
+        tower, chunk = self._tower, self._chunk
+        found = []
+        for window in windows:
+            features = torch.from_numpy(window.mel).to(self._device, self._dtype)
+            chunks = list(torch.split(features, chunk))
+            if window.among_others or len(chunks) > 1:
+                chunks[-1] = functional.pad(chunks[-1], (0, 0, 0, chunk - len(chunks[-1])))
+            convolved = torch.stack(chunks).transpose(1, 2).unsqueeze(1)
+            for layer in (tower.conv2d1, tower.conv2d2, tower.conv2d3):
+                convolved = functional.gelu(layer(convolved))
+            embedded = tower.conv_out(convolved.permute(0, 3, 1, 2).flatten(2))
+            positions = tower.positional_embedding.positional_embedding[: embedded.shape[1]]
+            embedded = embedded + positions.to(embedded.dtype)
+            found.append(embedded.flatten(0, 1)[: convolved_length(len(window.mel), chunk)])
+        return found
+
+    def _attended(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        rows = len(queries)
+        q, k, v = (
+            part.view(rows, self._n_heads, -1).transpose(0, 1)[None]
+            for part in (queries, keys, values)
+        )
+        found = functional.scaled_dot_product_attention(q, k, v)
+        return found[0].transpose(0, 1).flatten(1)
+
+
+def convolved_length(frames: int, chunk: int) -> int:
+    """Audio tokens for so many mel frames: three convolutions of stride 2 over each chunk."""
+    full, rest = divmod(frames, chunk)
+    return full * _halved_thrice(chunk) + _halved_thrice(rest)
+
+
+_HALF_LIMIT = torch.finfo(torch.float16).max - 1000
+
+
+def _halved_thrice(frames: int) -> int:
+    for _ in range(3):
+        frames = -(-frames // 2)
+    return frames
+
+
+def _layer(source: Any, int8: bool) -> _Layer:
+    attention = source.self_attn
+    inputs = [attention.q_proj, attention.k_proj, attention.v_proj]
+    return _Layer(
+        source.self_attn_layer_norm,
+        Int8Linear(inputs).parts if int8 else one_after_another(inputs),
+        Int8Linear([attention.out_proj]) if int8 else attention.out_proj,
+        source.final_layer_norm,
+        Int8Linear([source.fc1]) if int8 else source.fc1,
+        source.activation_fn,
+        Int8Linear([source.fc2]) if int8 else source.fc2,
+    )
