@@ -11,16 +11,57 @@ MAX_EVIDENCE_AGE_SEC = 600.0
 short against the time in which somebody should have noticed an outage."""
 
 
+UnitState = Literal["idle", "loading", "ready", "failed"]
+"""A unit of models: not in memory, on its way there, in memory, or not to be loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    """One unit; ``idle_for``: seconds since its last use ended, 0 in use, None when not loaded."""
+
+    name: str
+    state: UnitState
+    in_use: bool
+    idle_for: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Which units of models are in memory; idle ones go after ``idle_evict_seconds`` (0: never)."""
+
+    idle_evict_seconds: float
+    units: tuple[UnitStatus, ...]
+
+    def body(self) -> dict[str, object]:
+        """As the contract's ``manager``; ``idle_for`` is that of the unit used last."""
+        resident = [unit for unit in self.units if unit.state == "ready"]
+        idle = [unit.idle_for for unit in resident if unit.idle_for is not None]
+        return {
+            "resident": [unit.name for unit in resident],
+            "idle_seconds": self.idle_evict_seconds,
+            "idle_for": _rounded(min(idle, default=None)),
+            "units": {
+                unit.name: {
+                    "state": unit.state,
+                    "in_use": unit.in_use,
+                    "idle_for": _rounded(unit.idle_for),
+                }
+                for unit in self.units
+            },
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
     """What the engine knows about itself, cheap to ask for at any time.
 
-    ``reason`` says why the load failed ("" unless ``failed``); ``weights_present`` is looked up
-    without loading the model; ``last_ok_age_sec`` is the age of the last decode or probe that
-    succeeded (None: none yet); ``last_error`` the inference failure newer than that success.
+    ``state`` is that of the recognizer; ``reason`` says why its load failed ("" unless ``failed``);
+    ``weights_present`` is looked up without loading the model; ``last_ok_age_sec`` is the age of
+    the last decode or probe that succeeded (None: none yet); ``last_error`` the inference failure
+    newer than that success.
     """
 
-    state: Literal["idle", "loading", "ready", "failed"]
+    state: UnitState
     model: str
     backend: str
     device: str
@@ -30,6 +71,7 @@ class EngineStatus:
     last_ok_age_sec: float | None
     last_error: str | None
     memory_mb: float | None
+    residency: Residency
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +97,9 @@ def report(status: EngineStatus, *, version: str) -> Health:
     next load would fail, and only a person can mend that), or it has only ever failed. One
     failure after successes is ``degraded`` with 200: it may have been that one recording, and a
     server that is taken out of service for it would never get the chance to recover.
+
+    A model that was let go because nobody used it is not brought back to be judged: its last
+    success stands, however old, as long as its weights are there; the next use loads it anew.
     """
     reasons = _reasons(status)
     verdict: Literal["ok", "degraded", "starting"] = "degraded" if reasons else "ok"
@@ -70,6 +115,7 @@ def report(status: EngineStatus, *, version: str) -> Health:
         "dtype": status.dtype,
         "weights_present": status.weights_present,
         "streaming_probe": {"last_ok_age_sec": _rounded(status.last_ok_age_sec)},
+        "manager": status.residency.body(),
         "version": version,
     }
     if status.memory_mb is not None:
@@ -80,7 +126,8 @@ def report(status: EngineStatus, *, version: str) -> Health:
 def _can_serve(status: EngineStatus) -> bool:
     if status.state in ("loading", "failed") or not status.weights_present:
         return False
-    return status.last_error is None or status.last_ok_age_sec is not None
+    never_worked = status.last_error is not None and status.last_ok_age_sec is None
+    return status.state == "idle" or not never_worked
 
 
 def _reasons(status: EngineStatus) -> tuple[str, ...]:
@@ -95,7 +142,7 @@ def _reasons(status: EngineStatus) -> tuple[str, ...]:
         reasons.append(f"the last recognition failed: {status.last_error}")
     elif status.last_ok_age_sec is None:
         reasons.append("nothing has been recognized yet")
-    elif status.last_ok_age_sec > MAX_EVIDENCE_AGE_SEC:
+    elif status.state == "ready" and status.last_ok_age_sec > MAX_EVIDENCE_AGE_SEC:
         reasons.append(
             f"the last success is {status.last_ok_age_sec:.0f} s old; "
             f"after {MAX_EVIDENCE_AGE_SEC:.0f} s it no longer counts as evidence"

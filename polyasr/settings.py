@@ -28,7 +28,7 @@ MODEL_ALIASES = {
     **dict.fromkeys(("large-v2", "large-v3", "large-v3-turbo", "turbo"), LARGE_MODEL),
 }
 """Size names, among them those of Whisper, which configurations of its servers carry over."""
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ class Settings:
     backend: str = _option("transformers", BACKEND, "what runs the model")
     device: str = _option(AUTO, DEVICE, "where the model runs; auto: CUDA if there is one")
     dtype: str = _option(
-        AUTO, choice(AUTO, *DTYPES), "number format; auto: bfloat16 on CUDA, else float32"
+        AUTO,
+        choice(AUTO, *DTYPES),
+        "number format; auto: bfloat16 on CUDA, else float32; int8 is for the CPU",
     )
     host: str = _option("127.0.0.1", TEXT, "the address to listen at; 0.0.0.0 opens it to others")
     port: int = _option("8766", whole(0, 65535), "the port to listen at; 0 takes a free one")
@@ -93,11 +95,24 @@ class Settings:
         "14400", whole(1, 86400), "the longest recording or dictation, in seconds"
     )
     max_sessions: int = _option("32", whole(1, 10000), "dictations at a time")
+    resume_ttl_sec: float = _option(
+        "300", seconds(1, 86400), "how long a dictation waits for its client to come back"
+    )
+    stop_result_ttl_sec: float = _option(
+        "300", seconds(1, 86400), "how long the final of a dictation is kept to be asked for again"
+    )
+    idle_timeout_sec: float = _option(
+        "300", seconds(1, 86400), "how long a dictation's connection may say nothing"
+    )
     max_queue_size: int = _option("32", whole(1, 10000), "uploads at work or waiting")
     preload: bool = _option("1", SWITCH, "load the model at start rather than at its first use")
     load_timeout_sec: float = _option(
         "300", seconds(1, 86400), "how long loading the model may take, in seconds"
     )
+    idle_evict_seconds: float = _option(
+        "180", seconds(0, 604800), "seconds after its last use that a model stays; 0: for ever"
+    )
+    coload: bool = _option("1", SWITCH, "several models in memory at a time; 0: one at a time")
     partials_enabled: bool = _option("1", SWITCH, "show text while it is still being spoken")
     partial_interval_sec: float = _option(
         "0.6", seconds(0.05, 60), "seconds between two partials of a dictation"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import trio
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from polyasr import settings
 from polyasr.errors import ModelUnavailable
-from polyasr.health import EngineStatus
+from polyasr.health import EngineStatus, Residency, UnitStatus
 from polyasr.pipeline.types import Hypothesis, Urgency
 from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
@@ -36,6 +37,7 @@ READY = EngineStatus(
     last_ok_age_sec=1.0,
     last_error=None,
     memory_mb=512.0,
+    residency=Residency(180.0, (UnitStatus("asr", "ready", in_use=False, idle_for=1.23),)),
 )
 """The status of an engine that is well."""
 
@@ -48,6 +50,7 @@ class Asked:
     language: str | None
     context: str
     urgency: Urgency
+    committed: str = ""
 
 
 Script = Callable[[Asked], Awaitable[Hypothesis]]
@@ -84,6 +87,7 @@ class ScriptedEngine:
     script: Script = hello
     how: EngineStatus = READY
     asked: list[Asked] = field(default_factory=list)
+    pins: int = 0
 
     async def ready(self) -> None:
         if self.how.state == "failed":
@@ -92,8 +96,33 @@ class ScriptedEngine:
     def status(self) -> EngineStatus:
         return self.how
 
+    def residency(self) -> Residency:
+        return self.how.residency
+
+    async def unload(self) -> tuple[str, ...]:
+        """What is in memory becomes idle."""
+        units = self.how.residency.units
+        idle = tuple(replace(unit, state="idle", idle_for=None) for unit in units)
+        self.how = replace(self.how, state="idle", residency=Residency(180.0, idle))
+        return tuple(unit.name for unit in units if unit.state == "ready")
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        self.pins += 1
+        try:
+            yield
+        finally:
+            self.pins -= 1
+
     def open_detector(self) -> LoudnessDetector:
         return LoudnessDetector()
+
+    def open_listener(self) -> LoudnessDetector:
+        return LoudnessDetector()
+
+    async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Voices are told apart by their pitch, as `pitch_embedding` has it."""
+        return np.stack([pitch_embedding(window) for window in windows])
 
     def open_recognition(self, *, language: str | None, context: str) -> ScriptedRecognition:
         return ScriptedRecognition(self, language, context)
@@ -136,8 +165,8 @@ class ScriptedRecognition:
         self.crop(length)
         return rest
 
-    async def hypothesis(self, urgency: Urgency) -> Hypothesis:
-        asked = Asked(self._samples, self._language, self._context, urgency)
+    async def hypothesis(self, urgency: Urgency, committed: str = "") -> Hypothesis:
+        asked = Asked(self._samples, self._language, self._context, urgency, committed)
         self._engine.asked.append(asked)
         return await self._engine.script(asked)
 
@@ -145,10 +174,20 @@ class ScriptedRecognition:
         self._samples = np.empty(0, np.float32)
 
 
-def tone(seconds: float, amplitude: float = 0.3) -> bytes:
-    """A 440 Hz tone, PCM16 at 16 kHz: speech to `LoudnessDetector`."""
+def pitch_embedding(window: Samples) -> NDArray[np.float32]:
+    """A unit vector of 256 bands of the spectrum; tones in two bands are two voices.
+
+    As with real voices, two have a similarity of 0.5, and a window with both is like either.
+    """
+    bands = np.abs(np.fft.rfft(window))[:-1].reshape(256, -1).sum(axis=1)
+    embedding = bands / (np.linalg.norm(bands) + 1e-6) + 1 / 16
+    return (embedding / np.linalg.norm(embedding)).astype(np.float32)
+
+
+def tone(seconds: float, amplitude: float = 0.3, hertz: float = 440) -> bytes:
+    """A tone, PCM16 at 16 kHz: speech to `LoudnessDetector`."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    return (amplitude * 32767 * np.sin(2 * np.pi * 440 * time)).astype("<i2").tobytes()
+    return (amplitude * 32767 * np.sin(2 * np.pi * hertz * time)).astype("<i2").tobytes()
 
 
 def silence(seconds: float) -> bytes:

@@ -27,6 +27,12 @@ def test_fresh_success_and_weights_on_the_disk_are_health() -> None:
         "dtype": "float32",
         "weights_present": True,
         "streaming_probe": {"last_ok_age_sec": 1.0},
+        "manager": {
+            "resident": ["asr"],
+            "idle_seconds": 180.0,
+            "idle_for": 1.2,
+            "units": {"asr": {"state": "ready", "in_use": False, "idle_for": 1.2}},
+        },
         "version": "1.2.3",
         "memory_mb": 512.0,
     }
@@ -64,8 +70,14 @@ def test_evidence_counts_until_it_is_too_old() -> None:
     assert judged(last_ok_age_sec=MAX_EVIDENCE_AGE_SEC).status == "ok"
 
 
-def test_a_model_that_was_unloaded_while_it_worked_is_well() -> None:
-    assert judged(state="idle").status == "ok"
+@pytest.mark.parametrize("age", [1.0, MAX_EVIDENCE_AGE_SEC + 1])
+def test_a_model_that_was_unloaded_while_it_worked_is_well(age: float) -> None:
+    assert judged(state="idle", last_ok_age_sec=age).status == "ok"
+
+
+def test_a_model_that_never_worked_and_was_unloaded_may_be_tried_anew() -> None:
+    health = judged(state="idle", last_error="NaN", last_ok_age_sec=None)
+    assert (health.status, health.http_status) == ("degraded", 200)
 
 
 def test_every_fault_is_told_not_only_the_first() -> None:

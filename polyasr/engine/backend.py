@@ -6,7 +6,7 @@ streams ask for into one call of the backend.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,7 +15,7 @@ from polyasr.pipeline.types import Hypothesis
 
 Cache = TypeVar("Cache")
 """Keys and values of a decoder's positions, growing and cropped at the end."""
-Embeddings = TypeVar("Embeddings")
+Embeddings = TypeVar("Embeddings", bound=Sized)
 """Audio tokens as the decoder takes them, shape (tokens, hidden)."""
 
 
@@ -44,22 +44,22 @@ class Encode:
 
     windows: tuple[Window, ...]
 
-    @property
-    def cost(self) -> int:
-        """Mel frames to encode."""
-        return sum(len(window.mel) for window in self.windows)
-
 
 @dataclass(frozen=True, slots=True)
 class Extend(Generic[Cache, Embeddings]):
     """Asks to run embeddings and token ids behind what is cached, answered by `Greedy`.
 
-    ``last``: at so many of the last positions.
+    ``last``: at so many of the last positions, which may be none.
     """
 
     cache: Cache
     pieces: Sequence[Embeddings | Sequence[int]]
     last: int
+
+    @property
+    def positions(self) -> int:
+        """How many positions it adds."""
+        return sum(map(len, self.pieces))
 
     @property
     def is_step(self) -> bool:
@@ -105,10 +105,6 @@ class Backend(Protocol[Cache, Embeddings]):
 
     def encode(self, windows: Sequence[Window]) -> list[Embeddings]:
         """The embeddings of each window; no window sees another."""
-        ...
-
-    def token_count(self, embeddings: Embeddings) -> int:
-        """How many positions the embeddings take."""
         ...
 
     def new_cache(self) -> Cache:

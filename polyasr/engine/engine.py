@@ -1,25 +1,30 @@
-"""The engine: loads the models, hands them to the pipeline, and knows how they are."""
+"""The engine: the units of models, as the pipeline and the server use them, and how they are."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 import trio
 from numpy.typing import NDArray
 
 from polyasr import checkpoint
-from polyasr.engine.incremental import IncrementalSegment
+from polyasr.engine import memory
+from polyasr.engine.backend import Decoding
+from polyasr.engine.inference import described, inference
+from polyasr.engine.packing import Packing
 from polyasr.engine.recognition import SegmentRecognition, SegmentState
 from polyasr.engine.thread import ModelThread
+from polyasr.engine.units import ModelUnits, NotLoaded, Recipe
 from polyasr.engine.voices import ResemblyzerEncoder
-from polyasr.errors import InferenceFailed, ModelUnavailable, PolyasrError
-from polyasr.health import EngineStatus
+from polyasr.errors import InferenceFailed, PolyasrError
+from polyasr.health import EngineStatus, Residency
 from polyasr.pipeline.types import Hypothesis, Recognition, SpeechDetector, Urgency
 from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
@@ -32,57 +37,54 @@ log = logging.getLogger(__name__)
 
 PROBE_EVERY = 120.0
 """Seconds without a success after which a probe looks whether recognition still works."""
-RETRY_LOAD_AFTER = 10.0
-"""Seconds for which a failed load answers for the next; loading again costs seconds of work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What is loaded."""
-
-    silero: Any
-    qwen: QwenTorch
 
 
 class SpeechEngine:
-    """The models behind `pipeline.types.Engine`. All model work runs on its one thread."""
+    """The models behind `pipeline.types.Engine`. All model work runs on its one thread.
+
+    What is large comes and goes as units. The speech detector and the voice encoder are some MB on
+    the CPU, serve several units, and stay.
+    """
 
     def __init__(self, settings: Settings, thread: ModelThread) -> None:
         self._settings, self._thread = settings, thread
-        self._loading = trio.Lock()
-        self._models: Models | None = None
-        self._failure: tuple[ModelUnavailable, float] | None = None
+        self._units = ModelUnits(
+            thread,
+            idle_evict_seconds=settings.idle_evict_seconds,
+            coload=settings.coload,
+            load_timeout_sec=settings.load_timeout_sec,
+        )
+        self._asr = self._units.add(
+            Recipe("asr", settings.model, self._prepare_asr, self._forget_segments)
+        )
+        self._packing = Packing(thread)
+        self._segments: WeakSet[SegmentState] = WeakSet()
         self._last_ok: float | None = None
         self._last_error: str | None = None
+        self._silero: Any = None
         self._voices = ResemblyzerEncoder(thread)
 
     async def ready(self) -> None:
-        """Wait until the models are loaded. Raises ModelUnavailable."""
-        await self.models()
+        """Wait until the recognizer is loaded; counts as a use. Raises ModelUnavailable."""
+        await self._asr.load()
 
-    async def models(self) -> Models:
-        """The loaded models; the first caller loads them, the others wait for it.
-
-        Raises ModelUnavailable when they cannot be found or loaded in time.
-        """
-        async with self._loading:
-            if self._models is not None:
-                return self._models
-            if self._failure is not None:
-                error, failed_at = self._failure
-                if trio.current_time() - failed_at < RETRY_LOAD_AFTER:
-                    raise error
-            try:
-                self._models = await self._load()
-            except ModelUnavailable as error:
-                self._failure = (error, trio.current_time())
-                raise
-            self._failure = None
-            return self._models
+    def pinned(self) -> AbstractContextManager[None]:
+        """Keep the recognizer in memory, once it is there, for the length of the block."""
+        return self._asr.pin()
 
     def open_detector(self) -> SpeechDetector:
-        """A speech detector for one stream."""
-        return _StreamDetector(self, self._thread)
+        """A speech detector for one stream, which is going to be recognized."""
+        return _StreamDetector(self._thread, self._network_beside_recognizer)
+
+    def open_listener(self) -> SpeechDetector:
+        """A speech detector for one stream that nobody recognizes."""
+        return _StreamDetector(
+            self._thread, lambda: self._thread.run(Urgency.DETECT, self._network)
+        )
+
+    async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The voices in windows of 1.6 s, as `ResemblyzerEncoder.embed_windows`."""
+        return await self._voices.embed_windows(windows)
 
     def open_recognition(self, *, language: str | None, context: str) -> Recognition:
         """An empty segment."""
@@ -93,110 +95,149 @@ class SpeechEngine:
         """The encoder of voices."""
         return self._voices
 
+    async def unload(self) -> tuple[str, ...]:
+        """Free the memory of all units now, whoever uses them; the next use loads again.
+
+        Returns the names of those that were loaded. An open dictation loses no text.
+        """
+        return await self._units.unload()
+
+    def residency(self) -> Residency:
+        """Which units are in memory."""
+        return self._units.residency()
+
     def status(self) -> EngineStatus:
         """How the engine is, without touching the models."""
         now = trio.current_time()
-        qwen = self._models.qwen if self._models else None
+        qwen = self._asr.model
         return EngineStatus(
-            state=self._state(),
+            state=self._asr.state,
             model=self._settings.model,
             backend=self._settings.backend,
             device=str(qwen.device) if qwen else self._settings.device,
-            dtype=str(qwen.dtype).removeprefix("torch.") if qwen else self._settings.dtype,
-            reason=str(self._failure[0]) if self._failure else "",
+            dtype=qwen.dtype if qwen else self._settings.dtype,
+            reason=self._asr.failure,
             weights_present=checkpoint.weights_present(self._settings),
             last_ok_age_sec=None if self._last_ok is None else now - self._last_ok,
             last_error=self._last_error,
-            memory_mb=_resident_mb(),
+            memory_mb=memory.resident_mb(),
+            residency=self.residency(),
         )
 
+    async def keep_swept(self) -> None:
+        """Evict units that nobody uses; runs until cancelled."""
+        await self._units.keep_swept()
+
     async def keep_probed(self) -> None:
-        """Load the models, then look now and then whether recognition works; runs until cancelled.
+        """Preload if that is set, then look now and then how it is; runs until cancelled.
 
         What fails is kept for ``status``, which is where it is asked for.
         """
+        load = self._settings.preload
         while True:
-            idle = 0.0 if self._last_ok is None else trio.current_time() - self._last_ok
-            if self._last_ok is not None and idle < PROBE_EVERY:
-                await trio.sleep(PROBE_EVERY - idle)
-                continue
             try:
-                await self._decode(SegmentState(None, ""), _probe_audio(), 0, Urgency.PARTIAL)
+                await self._probe(load=load)
             except PolyasrError as error:
                 log.warning("the probe failed: %s", error)
-                await trio.sleep(PROBE_EVERY)
+            load = False
+            await trio.sleep(PROBE_EVERY)
+
+    async def _probe(self, *, load: bool) -> None:
+        """Recognize a second of noise where no success is fresh; any success is as good as this.
+
+        A model that was let go stays where it is, for nobody asked for it; one that somebody asked
+        for and that could not be loaded is tried again, or a server that is taken out of service
+        for it would never be well again.
+        """
+        if load or self._asr.state == "failed":
+            await self.ready()
+        if self._last_ok is not None and trio.current_time() - self._last_ok < PROBE_EVERY:
+            return
+        begin = partial(self._begin, SegmentState(None, ""), _probe_audio(), 0, "")
+        with suppress(NotLoaded):
+            await self._noted(self._packing.decode(Urgency.PARTIAL, begin))
 
     async def _decode(
-        self, state: SegmentState, samples: Samples, unchanged: int, urgency: Urgency
+        self,
+        state: SegmentState,
+        samples: Samples,
+        unchanged: int,
+        committed: str,
+        urgency: Urgency,
     ) -> Hypothesis:
-        qwen = (await self.models()).qwen
+        """The `Decode` of a SegmentRecognition."""
+        begin = partial(self._begin, state, samples, unchanged, committed)
+        return await self._noted(self._asr.use(lambda: self._packing.decode(urgency, begin)))
 
-        def work() -> Hypothesis:
-            if state.segment is None:
-                state.segment = IncrementalSegment(qwen, state.language, state.context)
-            return state.segment.decode(samples, unchanged)
+    def _begin(
+        self, state: SegmentState, samples: Samples, unchanged: int, committed: str
+    ) -> tuple[QwenTorch, Decoding]:
+        """On the model thread."""
+        qwen = self._asr.here()
+        self._segments.add(state)
+        return qwen, state.decoding(qwen, samples, unchanged, committed)
 
+    async def _noted(self, decoding: Awaitable[Hypothesis]) -> Hypothesis:
+        """Note how a decode ends. Raises InferenceFailed, ModelUnavailable or NotLoaded."""
         try:
-            hypothesis = await self._thread.run(urgency, work)
-        except Exception as error:
-            self._last_error = f"{type(error).__name__}: {error}"
-            log.exception("recognition failed")
-            raise InferenceFailed(
-                f"the model failed on this audio ({self._last_error}); "
-                "the server's log says more, and /health whether it recovered"
-            ) from error
+            async with inference(self._thread, "the model"):
+                hypothesis = await decoding
+        except InferenceFailed as failure:
+            self._last_error = described(failure.__cause__)
+            raise
         self._last_ok, self._last_error = trio.current_time(), None
         return hypothesis
 
-    async def _load(self) -> Models:
-        directory = await trio.to_thread.run_sync(checkpoint.resolve, self._settings)
-        log.info("loading %s", directory)
-        with trio.move_on_after(self._settings.load_timeout_sec):
-            try:
-                return await self._thread.run(Urgency.FINAL, lambda: self._load_here(directory))
-            except ModelUnavailable:
-                raise
-            except Exception as error:
-                raise ModelUnavailable(
-                    f"{self._settings.model} cannot be loaded: {type(error).__name__}: {error}"
-                ) from error
-        raise ModelUnavailable(
-            f"{self._settings.model} did not load within {self._settings.load_timeout_sec:g} s; "
-            "POLYASR_LOAD_TIMEOUT_SEC allows more"
-        )
+    def _prepare_asr(self) -> Callable[[], QwenTorch]:
+        directory = checkpoint.resolve(self._settings)
+        return lambda: self._load_asr(directory)
 
-    def _load_here(self, directory: Path) -> Models:
-        """On the model thread."""
+    def _load_asr(self, directory: Path) -> QwenTorch:
+        """On the model thread. What a dictation needs beside it is made ready with it."""
         from polyasr.engine.qwen_torch import QwenTorch
-        from polyasr.engine.silero import load_silero
 
-        qwen = QwenTorch.load(directory, self._settings.device, self._settings.dtype)
+        self._network()
         if self._settings.speaker_filter:
             self._voices.load()
-        return Models(silero=load_silero(), qwen=qwen)
+        return QwenTorch.load(directory, self._settings.device, self._settings.dtype)
 
-    def _state(self) -> Any:
-        if self._models is not None:
-            return "ready"
-        if self._loading.locked():
-            return "loading"
-        return "failed" if self._failure else "idle"
+    def _forget_segments(self, _: QwenTorch) -> None:
+        """On the model thread: open segments let go of the model; their audio gives them anew."""
+        self._packing.interrupt(NotLoaded("asr"))
+        for state in self._segments:
+            state.segment = None
+        self._segments.clear()
+
+    async def _network_beside_recognizer(self) -> Any:
+        """Silero's network, once the recognizer is there too: a stream that cannot be recognized
+        shall fail at its first sound, and not pass for silence."""
+        await self.ready()
+        return await self._thread.run(Urgency.DETECT, self._network)
+
+    def _network(self) -> Any:
+        """On the model thread: Silero's network, loaded at the first use."""
+        from polyasr.engine.silero import load_silero
+
+        if self._silero is None:
+            self._silero = load_silero()
+        return self._silero
 
 
 class _StreamDetector:
-    """A detector that comes into being with the first audio, when the models are loaded."""
+    """A detector that comes into being with the first audio, when its network is loaded."""
 
-    def __init__(self, engine: SpeechEngine, thread: ModelThread) -> None:
-        self._engine, self._thread = engine, thread
+    def __init__(self, thread: ModelThread, network: Callable[[], Awaitable[Any]]) -> None:
+        self._thread, self._network = thread, network
         self._detector: SileroDetector | None = None
 
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
-        if self._detector is None:
-            silero = (await self._engine.models()).silero
-            from polyasr.engine.silero import SileroDetector
+        async with inference(self._thread, "the speech detector"):
+            if self._detector is None:
+                network = await self._network()
+                from polyasr.engine.silero import SileroDetector
 
-            self._detector = SileroDetector(self._thread, silero)
-        return await self._detector.probabilities(windows)
+                self._detector = SileroDetector(self._thread, network)
+            return await self._detector.probabilities(windows)
 
 
 @asynccontextmanager
@@ -206,8 +247,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[SpeechEngine]:
     try:
         async with trio.open_nursery() as nursery:
             engine = SpeechEngine(settings, thread)
-            if settings.preload:
-                nursery.start_soon(engine.keep_probed)
+            nursery.start_soon(engine.keep_swept)
+            nursery.start_soon(engine.keep_probed)
             yield engine
             nursery.cancel_scope.cancel()
     finally:
@@ -219,14 +260,3 @@ def _probe_audio() -> Samples:
     """One second of faint noise, the same each time."""
     noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE) * 1e-3
     return noise.astype(np.float32)
-
-
-def _resident_mb() -> float | None:
-    """Resident memory in MB where the system tells it (Linux)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return None
-    import resource
-
-    return pages * resource.getpagesize() / 1e6

@@ -77,6 +77,11 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         self._windows: list[FinishedWindow[Embeddings]] = []
         self._draft = tuple(draft)
 
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """The tokens of the last answer, which are the draft of the next."""
+        return self._draft
+
     def decode(self, samples: Samples, unchanged: int, committed: str = "") -> Hypothesis:
         """Decode the whole segment, alone; see `decoding`."""
         return complete(self._backend, self.decoding(samples, unchanged, committed))
@@ -182,17 +187,20 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         backend, limit = self._backend, max(limit, forced)
         draft = self._draft[:limit]
         uncached = self._uncached()
+        for piece in uncached[:-1]:  # a pass each, so that others have their turn between them
+            yield Extend(self._cache, [piece], 0)
+            self._cached.append(len(piece))
         tail = [] if open_window is None else [open_window]
-        pieces = [*uncached, *tail, self._prompt.after, draft]
+        pieces = [*uncached[-1:], *tail, self._prompt.after, draft]
         greedy = yield Extend(self._cache, pieces, len(draft) + 1)
-        self._cached += [self._size(piece) for piece in uncached]
+        self._cached += map(len, uncached[-1:])
         same = 0
         while same < len(draft) and greedy.tokens[same] == draft[same]:
             same += 1
         accepted = max(same, forced)
         tokens, logprobs = list(draft[:accepted]), greedy.logprobs[:accepted]
-        length = sum(self._cached) + sum(map(backend.token_count, tail))
-        backend.crop(self._cache, length + len(self._prompt.after) + accepted)
+        length = sum(self._cached) + sum(map(len, tail)) + len(self._prompt.after)
+        backend.crop(self._cache, length + accepted)
         token, logprob = greedy.tokens[accepted], greedy.logprobs[accepted]
         reason = "stop"
         while token not in backend.end_ids:
@@ -213,9 +221,7 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
 
     def _uncached(self) -> list[Embeddings | tuple[int, ...]]:
         """What of the prompt and the finished windows the cache lacks."""
+        windows = [window.embeddings for window in self._windows]
         if not self._cached:
-            return [self._prompt.before, *(window.embeddings for window in self._windows)]
-        return [window.embeddings for window in self._windows[len(self._cached) - 1 :]]
-
-    def _size(self, piece: Embeddings | tuple[int, ...]) -> int:
-        return len(piece) if isinstance(piece, tuple) else self._backend.token_count(piece)
+            return [self._prompt.before, *windows]
+        return [*windows[len(self._cached) - 1 :]]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from polyasr.engine.backend import Extend, Generated, Greedy, Prompt, Window
+from polyasr.engine.linear import INT8, int8_supported, layout
 from polyasr.engine.mel import MelFrontend
 from polyasr.engine.torch_decoder import KeyValueCache, TorchDecoder
 from polyasr.engine.torch_encoder import TorchEncoder
@@ -21,8 +22,6 @@ from polyasr.pipeline.types import Hypothesis
 
 LANGUAGE_HEADER = "language "
 TEXT_TAG = "<asr_text>"
-INT8 = "int8"
-"""A number format of the weights; all else is bfloat16 then."""
 
 Extension = Extend[KeyValueCache, torch.Tensor]
 
@@ -30,33 +29,42 @@ Extension = Extend[KeyValueCache, torch.Tensor]
 class QwenTorch:
     """A loaded checkpoint, the torch `Backend`. It lives on the model thread."""
 
-    def __init__(self, wrapper: Any, dtype: str | None = None) -> None:
-        """``wrapper`` is a ``Qwen3ASRModel``; ``dtype`` ``int8`` takes its weights apart."""
+    def __init__(self, wrapper: Any, dtype: str) -> None:
+        """``wrapper`` is a ``Qwen3ASRModel``, of which nothing else may be asked afterwards.
+
+        ``dtype`` is the number format of its weights, or ``int8`` with weights in bfloat16.
+        """
         thinker, processor = wrapper.model.thinker, wrapper.processor
         features = processor.feature_extractor
-        in_int8 = dtype == INT8
-        self._encoder = TorchEncoder(thinker.audio_tower, int8=in_int8)
-        self._decoder = TorchDecoder(thinker.model, thinker.lm_head, int8=in_int8)
+        self.device: torch.device = thinker.model.embed_tokens.weight.device
+        self.dtype = dtype
+        linear = layout(self.device, dtype)
+        self._encoder = TorchEncoder(thinker.audio_tower, linear)
+        self._decoder = TorchDecoder(thinker.model, thinker.lm_head, linear)
         self._processor, self._tokenizer = processor, processor.tokenizer
         self._text_id: int = self._tokenizer.convert_tokens_to_ids(TEXT_TAG)
         self.frontend = MelFrontend(features.mel_filters, features.n_fft, features.hop_length)
         self.window_frames = self._encoder.window_frames
         self.end_ids = _end_ids(wrapper.model, self._tokenizer)
         self.languages: tuple[str, ...] = tuple(wrapper.model.get_support_languages() or ())
-        self.device = self._decoder.device
-        self.dtype = INT8 if in_int8 else str(self._decoder.dtype).removeprefix("torch.")
 
     @classmethod
     def load(cls, directory: Path, device: str, dtype: str) -> QwenTorch:
         """Load a verified checkpoint directory; ``dtype`` is a torch dtype's name, or ``int8``.
 
-        Raises ModelUnavailable when the weights do not fit the configuration.
+        Raises ModelUnavailable when the weights do not fit the configuration, or int8 is not to be
+        had.
         """
         from qwen_asr import Qwen3ASRModel
 
         from polyasr.engine.weights import check_weights
 
         check_weights(directory)
+        if dtype == INT8 and not int8_supported(torch.device(device)):
+            raise ModelUnavailable(
+                "int8 weights are for the CPU, with a torch that has oneDNN: choose another "
+                "POLYASR_DTYPE"
+            )
         try:
             wrapper = Qwen3ASRModel.from_pretrained(
                 str(directory),
@@ -100,10 +108,6 @@ class QwenTorch:
         """The embeddings of each window, shape (tokens, hidden)."""
         return self._encoder.encode(windows)
 
-    def token_count(self, embeddings: torch.Tensor) -> int:
-        """Positions the embeddings take."""
-        return len(embeddings)
-
     def new_cache(self) -> KeyValueCache:
         """An empty cache."""
         return self._decoder.new_cache()
@@ -115,7 +119,7 @@ class QwenTorch:
             [(each.cache, torch.cat(list(map(self._embedded, each.pieces)))) for each in extensions]
         )
         asked = [each.last for each in extensions]
-        last = [rows[-each:] for rows, each in zip(hidden, asked, strict=True)]
+        last = [rows[len(rows) - each :] for rows, each in zip(hidden, asked, strict=True)]
         tokens, logprobs = self._decoder.likeliest(torch.cat(last))
         ends = list(itertools.accumulate(asked, initial=0))
         return [Greedy(tokens[a:b], logprobs[a:b]) for a, b in itertools.pairwise(ends)]

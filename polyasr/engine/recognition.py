@@ -8,22 +8,42 @@ from typing import Any
 
 import numpy as np
 
+from polyasr.engine.backend import Backend, Decoding
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.pipeline.types import Hypothesis, Urgency
 from polyasr.samples import Samples
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class SegmentState:
-    """What the model keeps of one segment; made and touched on the model thread alone."""
+    """What the model keeps of one segment; made and touched on the model thread alone.
+
+    ``answer``, the tokens of the last one, outlives the model.
+    """
 
     language: str | None
     context: str
     segment: IncrementalSegment[Any, Any] | None = None
+    answer: tuple[int, ...] = ()
+
+    def decoding(
+        self, backend: Backend[Any, Any], samples: Samples, unchanged: int, committed: str
+    ) -> Decoding:
+        """As `IncrementalSegment.decoding`; a segment that failed begins anew with the next."""
+        if self.segment is None:
+            self.segment = IncrementalSegment(backend, self.language, self.context, self.answer)
+        segment = self.segment
+        try:
+            hypothesis = yield from segment.decoding(samples, unchanged, committed)
+        except Exception:
+            self.segment = None
+            raise
+        self.answer = segment.answer
+        return hypothesis
 
 
-Decode = Callable[[SegmentState, Samples, int, Urgency], Awaitable[Hypothesis]]
-"""Decodes audio of which so many samples are those of the last call."""
+Decode = Callable[[SegmentState, Samples, int, str, Urgency], Awaitable[Hypothesis]]
+"""Decodes audio of which so many samples are those of the last call, beginning with a text."""
 
 
 class SegmentRecognition:
@@ -51,10 +71,10 @@ class SegmentRecognition:
         self.crop(length)
         return rest
 
-    async def hypothesis(self, urgency: Urgency) -> Hypothesis:
-        """The greedy decode of the audio held."""
+    async def hypothesis(self, urgency: Urgency, committed: str = "") -> Hypothesis:
+        """The greedy decode of the audio held, behind what is committed."""
         audio, unchanged = self._audio, self._unchanged
-        decoded = await self._decode(self._state, audio, unchanged, urgency)
+        decoded = await self._decode(self._state, audio, unchanged, committed, urgency)
         self._unchanged = len(audio)
         return decoded
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import outcome
 import trio
@@ -20,33 +20,50 @@ import trio
 T = TypeVar("T")
 
 
-@dataclass(order=True)
-class _Job(Generic[T]):
+class Reply(Generic[T]):
+    """What a task waits for and another thread delivers. Made by the task that waits."""
+
+    def __init__(self) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._token = trio.lowlevel.current_trio_token()
+        self.abandoned = False
+
+    async def wait(self) -> T:
+        """Return or raise what is delivered.
+
+        When cancelled it counts as abandoned, and what is delivered then is dropped.
+        """
+
+        def abandon(_: object) -> trio.lowlevel.Abort:
+            self.abandoned = True
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        result: outcome.Outcome[T] = await trio.lowlevel.wait_task_rescheduled(abandon)
+        return result.unwrap()
+
+    def deliver(self, result: outcome.Outcome[T]) -> None:
+        """From any thread, once: wake the task."""
+
+        def wake() -> None:
+            if not self.abandoned:
+                trio.lowlevel.reschedule(self._task, outcome.Value(result))
+
+        with suppress(trio.RunFinishedError):  # the loop has ended, and who waited with it
+            self._token.run_sync_soon(wake)
+
+
+@dataclass(order=True, frozen=True, slots=True)
+class _Job:
     urgency: int
     number: int
-    work: Callable[[], T] = field(compare=False)
-    task: trio.lowlevel.Task = field(compare=False)
-    token: trio.lowlevel.TrioToken = field(compare=False)
-    abandoned: bool = field(default=False, compare=False)
-    result: outcome.Outcome[T] | None = field(default=None, compare=False)
-
-    def run(self) -> None:
-        """On the model thread: do the work and wake who waits for it."""
-        if not self.abandoned:
-            self.result = outcome.capture(self.work)
-        with suppress(trio.RunFinishedError):  # the loop has ended, and who waited with it
-            self.token.run_sync_soon(self._wake)
-
-    def _wake(self) -> None:
-        if not self.abandoned and self.result is not None:
-            trio.lowlevel.reschedule(self.task, outcome.Value(self.result))
+    work: Callable[[], object] = field(compare=False)
 
 
 class ModelThread:
     """A dedicated thread with a queue ordered by urgency, then by arrival."""
 
     def __init__(self) -> None:
-        self._queue: list[_Job[Any]] = []
+        self._queue: list[_Job] = []
         self._numbers = itertools.count()
         self._closing = False
         self._changed = threading.Condition()
@@ -60,25 +77,26 @@ class ModelThread:
         its result is dropped.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        job = _Job(
-            urgency=urgency,
-            number=next(self._numbers),
-            work=work,
-            task=trio.lowlevel.current_task(),
-            token=trio.lowlevel.current_trio_token(),
-        )
+        reply: Reply[T] = Reply()
+
+        def job() -> None:
+            if not reply.abandoned:
+                reply.deliver(outcome.capture(work))
+
+        if not self.submit(urgency, job):
+            raise RuntimeError("the model thread is closed")
+        return await reply.wait()
+
+    def submit(self, urgency: int, work: Callable[[], object]) -> bool:
+        """Queue ``work``, which must not raise, from any thread; nobody waits for it.
+
+        False when the thread is closed: it will not be done.
+        """
         with self._changed:
-            if self._closing:
-                raise RuntimeError("the model thread is closed")
-            heapq.heappush(self._queue, job)
-            self._changed.notify()
-
-        def abandon(_: object) -> trio.lowlevel.Abort:
-            job.abandoned = True
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        result: outcome.Outcome[T] = await trio.lowlevel.wait_task_rescheduled(abandon)
-        return result.unwrap()
+            if not self._closing:
+                heapq.heappush(self._queue, _Job(urgency, next(self._numbers), work))
+                self._changed.notify()
+            return not self._closing
 
     def close(self) -> None:
         """Let the running job end, drop the others, end the thread. Blocks until it has ended."""
@@ -100,4 +118,5 @@ class ModelThread:
                 if self._closing:
                     return
                 job = heapq.heappop(self._queue)
-            job.run()
+            job.work()
+            del job  # or it would keep its work and its result until the next comes

@@ -9,7 +9,7 @@ ordinary one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyasr.engine.int8 import Int8Linear
+from polyasr.engine.linear import Linear
 
 GROWTH = 256
 """Positions by which a cache grows."""
 
-Parallel = Callable[[Tensor], tuple[Tensor, ...]]
-"""Several projections of the same input."""
+LOGIT_ROWS = 4
+"""Rows of logits, of some 150,000 numbers each, that stay in a CPU's cache."""
 
 
 class KeyValueCache:
@@ -70,28 +70,28 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class _Layer:
     input_norm: nn.Module
-    qkv: Parallel
+    qkv: Linear
     head_weight: Tensor
     """Weights of the norms of each query and key head, shape (heads, head_dim)."""
-    out: nn.Module
+    out: Linear
     mlp_norm: nn.Module
-    gate_up: Parallel
-    down: nn.Module
+    gate_up: Linear
+    down: Linear
 
 
 class TorchDecoder:
     """Runs the layers of a ``Qwen3ASRThinkerTextModel`` and its head."""
 
-    def __init__(self, model: Any, head: nn.Module, *, int8: bool = False) -> None:
-        """``int8``: hold the weights of layers and head in int8; those of ``model`` are let go."""
+    def __init__(self, model: Any, head: nn.Module, linear: type[Linear]) -> None:
+        """``linear`` runs the linear layers and the head, and may take their weights."""
         attention = model.layers[0].self_attn
         self._embed, self._norm, self._rotary = model.embed_tokens, model.norm, model.rotary_emb
         self._width: int = attention.head_dim
         self._queries = attention.q_proj.out_features // self._width
         self._heads = attention.k_proj.out_features // self._width
         self._epsilon: float = attention.q_norm.variance_epsilon
-        self._layers = [self._layer(layer, int8) for layer in model.layers]
-        self._head = Int8Linear([head]) if int8 else head
+        self._layers = [self._layer(layer, linear) for layer in model.layers]
+        self._head = linear([head])
         self.device: torch.device = self._embed.weight.device
         self.dtype: torch.dtype = self._embed.weight.dtype
 
@@ -119,7 +119,7 @@ class TorchDecoder:
         cos, sin = self._rotation(spans, hidden)
         for number, layer in enumerate(self._layers):
             hidden = hidden + self._attend(number, layer, hidden, spans, cos, sin)
-            gate, up = layer.gate_up(layer.mlp_norm(hidden))
+            gate, up = layer.gate_up.parts(layer.mlp_norm(hidden))
             hidden = hidden + layer.down(functional.silu(gate) * up)
         for span in spans:
             span.cache.length += span.end - span.start
@@ -127,24 +127,27 @@ class TorchDecoder:
 
     def likeliest(self, hidden: Tensor) -> tuple[list[int], list[float]]:
         """The likeliest token after each position and its log-probability."""
-        logits = self._head(self._norm(hidden)).float()
-        best = logits.max(dim=-1)
-        logprobs = best.values - torch.logsumexp(logits, dim=-1)
-        return best.indices.tolist(), logprobs.tolist()
+        logits = self._head(self._norm(hidden))
+        rows = LOGIT_ROWS if self.device.type == "cpu" else max(1, len(logits))
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        for part in map(Tensor.float, torch.split(logits, rows)):
+            best = part.max(dim=-1)
+            tokens += best.indices.tolist()
+            logprobs += (best.values - torch.logsumexp(part, dim=-1)).tolist()
+        return tokens, logprobs
 
-    def _layer(self, source: Any, int8: bool) -> _Layer:
+    def _layer(self, source: Any, linear: type[Linear]) -> _Layer:
         attention, mlp = source.self_attn, source.mlp
         norms = [attention.q_norm.weight] * self._queries + [attention.k_norm.weight] * self._heads
-        inputs = [attention.q_proj, attention.k_proj, attention.v_proj]
-        gates = [mlp.gate_proj, mlp.up_proj]
         return _Layer(
             source.input_layernorm,
-            Int8Linear(inputs).parts if int8 else one_after_another(inputs),
+            linear([attention.q_proj, attention.k_proj, attention.v_proj]),
             torch.stack(norms).detach(),
-            Int8Linear([attention.o_proj]) if int8 else attention.o_proj,
+            linear([attention.o_proj]),
             source.post_attention_layernorm,
-            Int8Linear(gates).parts if int8 else one_after_another(gates),
-            Int8Linear([mlp.down_proj]) if int8 else mlp.down_proj,
+            linear([mlp.gate_proj, mlp.up_proj]),
+            linear([mlp.down_proj]),
         )
 
     def _attend(
@@ -157,7 +160,7 @@ class TorchDecoder:
         sin: Tensor,
     ) -> Tensor:
         rows = len(hidden)
-        q, k, v = layer.qkv(layer.input_norm(hidden))
+        q, k, v = layer.qkv.parts(layer.input_norm(hidden))
         heads = torch.cat([q, k], dim=-1).view(rows, -1, self._width)
         heads = functional.rms_norm(heads, (self._width,), eps=self._epsilon) * layer.head_weight
         heads = heads * cos + _half_rotated(heads) * sin
@@ -168,8 +171,7 @@ class TorchDecoder:
             own = slice(span.start, span.end)
             all_keys, all_values = span.cache.write(number, keys[own], values[own])
             attended[own] = self._attended(queries[own], all_keys, all_values, span.mask)
-        out: Tensor = layer.out(attended.flatten(1))
-        return out
+        return layer.out(attended.flatten(1))
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Any:
         """Attention of (rows, query heads, width); heads that share a key are rows beside it."""
@@ -195,11 +197,6 @@ class TorchDecoder:
         )
         cos, sin = self._rotary(like, positions[None])
         return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
-
-
-def one_after_another(projections: Sequence[nn.Module]) -> Parallel:
-    """Projections of the same input, each on its own."""
-    return lambda inputs: tuple(projection(inputs) for projection in projections)
 
 
 def _half_rotated(heads: Tensor) -> Tensor:

@@ -16,30 +16,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyasr.engine.backend import Window
-from polyasr.engine.int8 import Int8Linear
-from polyasr.engine.torch_decoder import Parallel, one_after_another
+from polyasr.engine.linear import Linear
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     attention_norm: nn.Module
-    qkv: Parallel
-    out: nn.Module
+    qkv: Linear
+    out: Linear
     mlp_norm: nn.Module
-    up: nn.Module
+    up: Linear
     activation: nn.Module
-    down: nn.Module
+    down: Linear
 
 
 class TorchEncoder:
     """Runs the layers of a ``Qwen3ASRAudioEncoder``."""
 
-    def __init__(self, tower: Any, *, int8: bool = False) -> None:
-        """``int8``: hold the weights of the linear layers in int8; the tower's are let go."""
+    def __init__(self, tower: Any, linear: type[Linear]) -> None:
+        """``linear`` runs the linear layers, and may take their weights."""
         self._tower = tower
         self.window_frames: int = self._tower.n_window_infer
         self._chunk: int = 2 * self._tower.n_window
-        self._layers = [_layer(layer, int8) for layer in self._tower.layers]
+        self._layers = [_layer(layer, linear) for layer in self._tower.layers]
         self._n_heads: int = self._tower.layers[0].self_attn.num_heads
         weight = self._tower.conv2d1.weight
         self._device, self._dtype = weight.device, weight.dtype
@@ -50,7 +49,7 @@ class TorchEncoder:
         lengths = [len(piece) for piece in pieces]
         hidden = torch.cat(pieces)
         for layer in self._layers:
-            q, k, v = layer.qkv(layer.attention_norm(hidden))
+            q, k, v = layer.qkv.parts(layer.attention_norm(hidden))
             parts = [torch.split(part, lengths) for part in (q, k, v)]
             attended = torch.cat([self._attended(*own) for own in zip(*parts, strict=True)])
             hidden = hidden + layer.out(attended)
@@ -108,15 +107,14 @@ def _halved_thrice(frames: int) -> int:
     return frames
 
 
-def _layer(source: Any, int8: bool) -> _Layer:
+def _layer(source: Any, linear: type[Linear]) -> _Layer:
     attention = source.self_attn
-    inputs = [attention.q_proj, attention.k_proj, attention.v_proj]
     return _Layer(
         source.self_attn_layer_norm,
-        Int8Linear(inputs).parts if int8 else one_after_another(inputs),
-        Int8Linear([attention.out_proj]) if int8 else attention.out_proj,
+        linear([attention.q_proj, attention.k_proj, attention.v_proj]),
+        linear([attention.out_proj]),
         source.final_layer_norm,
-        Int8Linear([source.fc1]) if int8 else source.fc1,
+        linear([source.fc1]),
         source.activation_fn,
-        Int8Linear([source.fc2]) if int8 else source.fc2,
+        linear([source.fc2]),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyasr.engine.inference import inference
 from polyasr.engine.thread import ModelThread
 from polyasr.pipeline.types import Urgency
 from polyasr.samples import SAMPLE_RATE, Samples
@@ -33,8 +34,20 @@ class ResemblyzerEncoder:
         self._encoder: Any = None
 
     async def embed(self, samples: Samples) -> NDArray[np.float32]:
-        """One unit vector, shape (256,), for at least 1.0 s of speech at 16 kHz."""
-        return await self._thread.run(Urgency.FINAL, lambda: self._embed(samples))
+        """One unit vector, shape (256,), for at least 1.0 s of speech at 16 kHz.
+
+        Raises InferenceFailed.
+        """
+        async with inference(self._thread, "the voice encoder"):
+            return await self._thread.run(Urgency.FINAL, lambda: self._embed(samples))
+
+    async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A unit vector for each window of 1.6 s, (n, 25600) to (n, 256), in one pass.
+
+        Raises InferenceFailed.
+        """
+        async with inference(self._thread, "the voice encoder"):
+            return await self._thread.run(Urgency.BATCH, lambda: self._embed_windows(windows))
 
     def load(self) -> None:
         """Load the encoder; on the model thread.
@@ -44,6 +57,17 @@ class ResemblyzerEncoder:
         if self._encoder is None:
             self._encoder = load_resemblyzer()
             self._encoder.embed_utterance(np.zeros(2 * SAMPLE_RATE, np.float32))
+
+    def _embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.load()
+        import torch
+        from resemblyzer.audio import wav_to_mel_spectrogram
+        from resemblyzer.hparams import partials_n_frames
+
+        mels = np.stack([wav_to_mel_spectrogram(window)[:partials_n_frames] for window in windows])
+        with torch.inference_mode():
+            embeddings: NDArray[np.float32] = self._encoder(torch.from_numpy(mels)).numpy()
+        return embeddings
 
     def _embed(self, samples: Samples) -> NDArray[np.float32]:
         self.load()

@@ -1,4 +1,4 @@
-"""Whether a checkpoint's weights fit its configuration, before anything large is read.
+"""Whether a checkpoint fits its configuration and can be run, before anything large is read.
 
 ``from_pretrained`` fills missing tensors with random numbers and a warning; a server that did the
 same would invent text.
@@ -7,6 +7,7 @@ same would invent text.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,8 +17,15 @@ Shape = tuple[int, ...]
 
 
 def check_weights(directory: Path) -> None:
-    """Compare names and shapes of all tensors. Raises ModelUnavailable, naming the first fault."""
-    expected, tied = _expected(directory)
+    """Compare names and shapes of all tensors, and look whether the encoder's windows make sense.
+
+    Raises ModelUnavailable, naming the first fault.
+    """
+    from qwen_asr.core.transformers_backend import Qwen3ASRConfig
+
+    config = Qwen3ASRConfig.from_pretrained(str(directory), local_files_only=True)
+    _check_windows(directory, config.thinker_config.audio_config)
+    expected, tied = _expected(config)
     found = _found(directory)
     for name, shape in expected.items():
         if name not in found and name not in tied:
@@ -28,14 +36,21 @@ def check_weights(directory: Path) -> None:
             )
 
 
-def _expected(directory: Path) -> tuple[dict[str, Shape], frozenset[str]]:
-    """The parameters that the configuration asks for, and which may be left out, being tied."""
-    from qwen_asr.core.transformers_backend import (
-        Qwen3ASRConfig,
-        Qwen3ASRForConditionalGeneration,
-    )
+def _check_windows(directory: Path, audio: Any) -> None:
+    """Windows of attention consist of whole chunks of ``2 * n_window`` mel frames."""
+    chunk, window = 2 * audio.n_window, audio.n_window_infer
+    if chunk < 1 or window < chunk or window % chunk:
+        raise ModelUnavailable(
+            f"the model in {directory} cannot be run: its config.json has n_window "
+            f"{audio.n_window} and n_window_infer {window}, which must be a multiple of twice "
+            "that; download the checkpoint again, or use --model tiny"
+        )
 
-    config = Qwen3ASRConfig.from_pretrained(str(directory), local_files_only=True)
+
+def _expected(config: Any) -> tuple[dict[str, Shape], frozenset[str]]:
+    """The parameters that the configuration asks for, and which may be left out, being tied."""
+    from qwen_asr.core.transformers_backend import Qwen3ASRForConditionalGeneration
+
     with torch.device("meta"):
         model = Qwen3ASRForConditionalGeneration(config)
     tied: frozenset[str] = frozenset()

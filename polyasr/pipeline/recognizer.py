@@ -41,7 +41,9 @@ class RecognizerOptions:
 
     ``language`` is a Qwen name to force or None; ``seal_at_pause`` in samples of a segment;
     ``partial_min_delta`` in samples of new audio and ``partial_interval`` in seconds between the
-    partials of one stream. ``sealing`` and ``final`` say how urgent those decodes are.
+    partials of one stream. ``append_only``: what a partial has committed stays, and with it the
+    language of its segment; otherwise every text is that of a fresh decode. ``sealing`` and
+    ``final`` say how urgent those decodes are.
     """
 
     language: str | None = None
@@ -50,6 +52,7 @@ class RecognizerOptions:
     partials: bool = True
     partial_min_delta: int = SAMPLE_RATE // 2
     partial_interval: float = 0.6
+    append_only: bool = False
     sealing: Urgency = Urgency.PARTIAL
     final: Urgency = Urgency.FINAL
 
@@ -71,10 +74,13 @@ class RecognizerOptions:
 class OpenSegment:
     """The segment under recognition: its audio, its last hypothesis, what is settled of it."""
 
-    def __init__(self, recognition: Recognition, timeline: SegmentTimeline) -> None:
+    def __init__(
+        self, recognition: Recognition, timeline: SegmentTimeline, *, append_only: bool = False
+    ) -> None:
         self.timeline = timeline
-        self.agreement = LocalAgreement()
-        self._recognition = recognition
+        self.committed = ""
+        self._agreement = LocalAgreement()
+        self._recognition, self._append_only = recognition, append_only
         self._hypothesis = NOTHING
         self._heard = 0
 
@@ -94,21 +100,33 @@ class OpenSegment:
 
     def split(self, length: int) -> OpenSegment:
         """Keep the first ``length`` samples; the rest begins the segment that is returned."""
-        rest = OpenSegment(self._recognition.split(length), self.timeline.split(length))
+        rest = OpenSegment(
+            self._recognition.split(length),
+            self.timeline.split(length),
+            append_only=self._append_only,
+        )
         self._crop(length)
         return rest
 
     async def hypothesis(self, urgency: Urgency) -> Hypothesis:
-        """The greedy decode of the audio held; not done again when nothing is new."""
+        """The greedy decode of the audio held, where append-only behind what is committed.
+
+        Not done again when nothing is new.
+        """
         if self.news:
             heard = self.timeline.length
-            self._hypothesis = await self._recognition.hypothesis(urgency)
+            kept = self.committed if self._append_only else ""
+            self._hypothesis = await self._recognition.hypothesis(urgency, kept)
             self._heard = heard
-            self.agreement.observe(self._hypothesis.text, heard)
+            self._agreement.observe(self._hypothesis.text, heard)
+            agreed = self._agreement.committed
+            if not self._append_only or len(agreed) > len(kept):
+                self.committed = agreed
         return self._hypothesis
 
     async def seal(self, urgency: Urgency) -> Segment:
         """Decode the whole."""
+        committed = self.committed
         decoded = await self.hypothesis(urgency)
         return Segment(
             text=decoded.text,
@@ -118,6 +136,7 @@ class OpenSegment:
             tokens=decoded.tokens,
             logprobs=decoded.logprobs,
             finish_reason=decoded.finish_reason,
+            commit_regret=decoded.commit_regret or not decoded.text.startswith(committed),
         )
 
     def close(self) -> None:
@@ -129,7 +148,9 @@ class OpenSegment:
         self._recognition.crop(length)
         if self._heard > length:
             self._hypothesis, self._heard = NOTHING, 0
-            self.agreement = LocalAgreement()
+            self._agreement = LocalAgreement()
+            if not self._append_only:
+                self.committed = ""
 
 
 class Utterance:
@@ -177,7 +198,7 @@ class Utterance:
         self._partial_at, self._show_now = now, False
         decoded = await self._open.hypothesis(Urgency.PARTIAL)
         sealed = join(segment.text for segment in self._sealed)
-        settled = self._open.agreement.committed
+        settled = self._open.committed
         committed = sealed + glue(sealed, settled) + settled
         text = sealed + glue(sealed, decoded.text) + decoded.text
         return Partial(
@@ -206,7 +227,7 @@ class Utterance:
         recognition = self._engine.open_recognition(
             language=self._options.language, context=self._options.context
         )
-        return OpenSegment(recognition, SegmentTimeline())
+        return OpenSegment(recognition, SegmentTimeline(), append_only=self._options.append_only)
 
     async def _seal(self, following: OpenSegment, urgency: Urgency) -> None:
         ending, self._open = self._open, following

@@ -110,7 +110,10 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A sealed part of the utterance; ``start`` and ``end`` on the client's clock, in samples."""
+    """A sealed part of the utterance; ``start`` and ``end`` on the client's clock, in samples.
+
+    ``commit_regret``: what was committed of it and what greedy decoding makes of the whole differ.
+    """
 
     text: str
     language: str
@@ -119,6 +122,7 @@ class Segment:
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finish_reason: str = "stop"
+    commit_regret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,21 @@ class SpeakerEncoder(Protocol):
         ...
 
 
+class VoiceEngine(Protocol):
+    """The models that tell who speaks when, which works without a recognizer."""
+
+    def open_listener(self) -> SpeechDetector:
+        """A detector for one stream that nobody recognizes."""
+        ...
+
+    async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A unit vector for each window of 1.6 s, (n, 25600) to (n, 256). Raises InferenceFailed.
+
+        One job of the lowest urgency, so that ``n`` bounds what a dictation waits for it.
+        """
+        ...
+
+
 class Recognition(Protocol):
     """One segment of one stream under recognition.
 
@@ -199,8 +218,11 @@ class Recognition(Protocol):
         """Keep the first ``length`` samples; what came after them begins the returned segment."""
         ...
 
-    async def hypothesis(self, urgency: Urgency) -> Hypothesis:
-        """Decode all audio held. Raises InferenceFailed or ModelUnavailable."""
+    async def hypothesis(self, urgency: Urgency, committed: str = "") -> Hypothesis:
+        """Decode all audio held. Raises InferenceFailed or ModelUnavailable.
+
+        ``committed``, a beginning of the last answer's text, is kept, and its language with it.
+        """
         ...
 
     def close(self) -> None:

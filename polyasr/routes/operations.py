@@ -1,4 +1,4 @@
-"""What an operator and a monitor ask: who are you, how are you, may I send work."""
+"""What an operator and a monitor ask: who are you, how are you, may I send work, free memory."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def operations(services: Services) -> Blueprint:
         verdict = judge()
         body = {"ready": verdict.can_serve, "reasons": list(verdict.reasons)}
         return _with_status(jsonify(body), verdict.http_status)
+
+    @blueprint.post("/model/unload")
+    async def unload() -> Response:
+        names = await services.engine.unload()
+        manager = services.engine.residency().body()
+        return jsonify({"unloaded": ", ".join(names) or None, "manager": manager})
 
     return blueprint
 

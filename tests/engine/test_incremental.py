@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from polyasr.engine.backend import Greedy, Window
 from polyasr.engine.incremental import IncrementalSegment
@@ -108,3 +110,63 @@ def test_context_and_a_forced_language_are_kept_through_the_steps(
 
 def test_no_audio_is_no_text(tiny: QwenTorch) -> None:
     assert IncrementalSegment(tiny, None, "").decode(np.empty(0, np.float32), 0).text == ""
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[str, int]]:
+    """What happens to a segment: audio comes, silence or much louder, or some is taken back."""
+    seconds = st.integers(1, 5)
+    kinds = st.sampled_from(["speech", "speech", "speech", "silence", "loud", "take back"])
+    return draw(st.lists(st.tuples(kinds, seconds), min_size=2, max_size=6))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(history=histories(), seed=st.integers(0, 9))
+def test_whatever_happened_before_the_answer_is_a_fresh_decode(
+    tiny: QwenTorch, speech: Samples, history: list[tuple[str, int]], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    segment, audio, unchanged, at = IncrementalSegment(tiny, None, ""), speech[:0], 0, 0
+    for kind, seconds in history:
+        count = seconds * SAMPLE_RATE // 2 + int(rng.integers(0, 160))
+        if kind == "take back":
+            audio = audio[: max(0, len(audio) - count)]
+            unchanged = min(unchanged, len(audio))
+            continue
+        piece = np.roll(speech, -at)[:count]
+        level = {"speech": 0.1, "silence": 0.0, "loud": 1.0}[kind]
+        audio, at = np.concatenate([audio, piece * np.float32(level)]), at + count
+        segment.decode(audio, unchanged)
+        unchanged = len(audio)
+    assert_same(segment.decode(audio, unchanged), fresh(tiny, audio))
+
+
+def test_committed_text_stays_whatever_is_heard_later(tiny: QwenTorch, speech: Samples) -> None:
+    """Speech cut inside a word is heard as another; what was committed of it is kept."""
+    segment, heard, committed = IncrementalSegment(tiny, None, ""), 0, ""
+    regretted = 0
+    for end in range(SAMPLE_RATE, 12 * SAMPLE_RATE, SAMPLE_RATE // 4):
+        hypothesis = segment.decode(speech[:end], heard, committed)
+        assert hypothesis.text.startswith(committed)
+        regretted += hypothesis.commit_regret
+        committed, heard = hypothesis.text.rpartition(" ")[0], end
+    final = fresh(tiny, speech[:heard])
+    assert regretted > 0 or hypothesis.text == final.text
+
+
+def test_committed_text_costs_nothing_where_it_is_what_greedy_decoding_says(
+    tiny: QwenTorch, spoken: Spoken
+) -> None:
+    samples = spoken[0][1]
+    segment = IncrementalSegment(tiny, None, "")
+    once = segment.decode(samples, 0)
+    again = segment.decode(samples, len(samples), committed=once.text)
+    assert_same(again, once)
+    assert not again.commit_regret
+
+
+def test_text_that_was_never_said_cannot_be_committed(tiny: QwenTorch, spoken: Spoken) -> None:
+    segment = IncrementalSegment(tiny, None, "")
+    segment.decode(spoken[0][1], 0)
+    with pytest.raises(ValueError, match="beginning"):
+        segment.decode(spoken[0][1], len(spoken[0][1]), committed="Quite another text.")

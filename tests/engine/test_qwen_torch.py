@@ -62,14 +62,14 @@ def encoded(tiny: QwenTorch, samples: Samples) -> torch.Tensor:
 
 @pytest.mark.parametrize("last_window_sec", [0.05, 0.4, 0.99, 1.3, 7.9])
 def test_windows_are_encoded_as_the_whole_is_under_the_models_own_attention_mask(
-    tiny: QwenTorch, spoken: Spoken, last_window_sec: float
+    tiny: QwenTorch, spoken: Spoken, upstream: Any, last_window_sec: float
 ) -> None:
     """qwen-asr computes the mask of the windows and, under SDPA, ignores it; here it is used."""
     samples = np.concatenate([samples for _, samples in spoken] * 2)
     audio = samples[: 16 * SAMPLE_RATE + round(last_window_sec * SAMPLE_RATE)]
     log_mel = tiny.frontend.log_mel(audio, 0, len(audio) // 160)
     mel = torch.from_numpy(normalized(log_mel, float(log_mel.max()) - RANGE)).T
-    tower = tiny._encoder._tower
+    tower = upstream.model.thinker.audio_tower
     hooks = [
         layer.register_forward_pre_hook(masked_by(tower), with_kwargs=True)
         for layer in tower.layers

@@ -1,5 +1,7 @@
 """The recognizer over a scripted model that hears one word in each half second."""
 
+import itertools
+
 import numpy as np
 import pytest
 import trio
@@ -204,3 +206,42 @@ async def test_a_model_that_fails_is_an_error_and_never_empty_text() -> None:
         await to_recognizer.send(event)
     with pytest.raises(InferenceFailed, match="out of memory"):
         await recognize(ScriptedEngine(broken), RecognizerOptions(), heard, to_test)
+
+
+async def test_an_append_only_dictation_keeps_what_it_committed(autojump_clock: object) -> None:
+    """The model changes its mind about the first word; who appends cannot take it back."""
+
+    async def fickle(asked: Asked) -> Hypothesis:
+        heard = len(asked.samples) // (SAMPLE_RATE // 2)
+        words = ["ONE", *WORDS[1:]] if heard > 3 else WORDS
+        text = " ".join(words[:heard])
+        kept = asked.committed + text[len(asked.committed) :]
+        return Hypothesis(kept, "English", commit_regret=kept != text)
+
+    for append_only in (True, False):
+        engine = ScriptedEngine(fickle)
+        utterance = Utterance(engine, RecognizerOptions(append_only=append_only))
+        committed = [""]
+        for start in range(0, 20 * WINDOW, 5 * WINDOW):
+            await hear(utterance, passage(start, 5))
+            committed.append((await utterance.partial(0)).committed)
+        final = await utterance.finish(END)
+        grows = all(b.startswith(a) for a, b in itertools.pairwise(committed))
+        assert grows == append_only
+        assert final.text.startswith("one" if append_only else "ONE")
+        assert final.segments[0].commit_regret == append_only
+
+
+async def test_a_final_that_takes_back_what_was_committed_says_so() -> None:
+    async def fickle(asked: Asked) -> Hypothesis:
+        word = "once" if asked.urgency is Urgency.FINAL else "one"
+        return Hypothesis(f"{word} two three four", "English")
+
+    utterance = Utterance(ScriptedEngine(fickle), RecognizerOptions())
+    for start in range(0, 10 * WINDOW, 5 * WINDOW):
+        await hear(utterance, passage(start, 5))
+        partial = await utterance.partial(0)
+    assert partial.committed.startswith("one")
+    await hear(utterance, passage(10 * WINDOW, 5))
+    final = await utterance.finish(END)
+    assert final.segments[0].commit_regret

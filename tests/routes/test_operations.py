@@ -55,6 +55,35 @@ async def test_health_follows_the_engine() -> None:
     assert (starting.status_code, serving_now.status_code) == (503, 200)
 
 
+async def test_unload_names_what_it_freed_and_null_when_there_was_nothing() -> None:
+    async with serving(ScriptedEngine()) as server:
+        first = await server.http.post("/model/unload")
+        second = await server.http.post("/model/unload")
+        health = await server.http.get("/health")
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert (first.json()["unloaded"], second.json()["unloaded"]) == ("asr", None)
+    assert first.json()["manager"]["resident"] == []
+    assert second.json()["manager"] == health.json()["manager"]
+
+
+async def test_pages_of_other_origins_may_not_unload() -> None:
+    async with serving(ScriptedEngine()) as server:
+        response = await server.http.post(
+            "/model/unload", headers={"Origin": "https://elsewhere.example"}
+        )
+        health = await server.http.get("/health")
+    assert response.status_code == 403
+    assert health.json()["manager"]["resident"] == ["asr"]
+
+
+async def test_unloading_needs_the_key_where_there_is_one() -> None:
+    async with serving(ScriptedEngine(), api_key="open sesame") as server:
+        without = await server.http.post("/model/unload")
+        key = {"Authorization": "Bearer open sesame"}
+        with_key = await server.http.post("/model/unload", headers=key)
+    assert (without.status_code, with_key.status_code) == (401, 200)
+
+
 async def test_an_unknown_path_is_a_404_in_json() -> None:
     async with serving(ScriptedEngine()) as server:
         response = await server.http.get("/nowhere")
