@@ -3,30 +3,175 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import provenance
+from bench.compare import compare
+from bench.plot import FORMATS, draw
+from bench.report import report
+from bench.results import Result, read, write
+
+LONGEST = 30
+"""Seconds: a segment is no longer."""
+DTYPES = ("bfloat16", "float16", "float32", "int8")
 
 
 def main() -> None:
-    """Run one measurement and print its table."""
+    """Run one command. Exits with 2 and a line on stderr for files it can do nothing with."""
+    arguments = _parser().parse_args()
+    try:
+        if arguments.command == "engine":
+            _engine(arguments)
+        elif arguments.command == "diarization":
+            _diarization(arguments)
+        elif arguments.command == "plot":
+            draw(read(arguments.result), arguments.picture)
+        else:
+            print(compare(read(arguments.a), read(arguments.b)))
+    except (OSError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure polyasr.")
     commands = parser.add_subparsers(dest="command", required=True)
     engine = commands.add_parser("engine", help="what a partial costs, against re-transcription")
-    engine.add_argument("--size", default="0.6b", help="0.6b or 1.7b, with random weights")
-    engine.add_argument("--dtype", default="bfloat16", help="a torch dtype (bfloat16)")
-    engine.add_argument("--device", default="cpu")
-    engine.add_argument("--seconds", type=int, default=30, help="length of the recording (30)")
-    engine.add_argument("--repeats", type=int, default=1, help="the median of so many runs (1)")
-    arguments = parser.parse_args()
+    engine.add_argument(
+        "--size", default="0.6b", choices=("0.6b", "1.7b", "tiny"), help="random weights (0.6b)"
+    )
+    engine.add_argument(
+        "--dtype",
+        default="bfloat16",
+        choices=DTYPES,
+        help="of the weights (bfloat16); with int8 the others, which lack it, have bfloat16",
+    )
+    engine.add_argument("--device", default="cpu", help="a torch device (cpu)")
+    engine.add_argument("--seconds", type=_seconds, default=30, help="of the recording (30)")
+    engine.add_argument("--repeats", type=_repeats, default=3, help="of everything, in turn (3)")
+    engine.add_argument("--out", type=_new_file, metavar="FILE.json", help="write the result")
+    engine.add_argument(
+        "--plot", type=_new_picture, metavar="FILE", help="draw cost over length, SVG or PNG"
+    )
+    diarization = commands.add_parser("diarization", help="who spoke when: error, speed, memory")
+    diarization.add_argument(
+        "--speech",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="recordings of one speaker each, called SPEAKER-anything.flac",
+    )
+    diarization.add_argument("--seeds", type=_repeats, default=3, help="of each kind (3)")
+    diarization.add_argument("--seconds", type=_seconds_of_talk, default=90, help="of each (90)")
+    diarization.add_argument(
+        "--memory", type=_repeats, metavar="MINUTES", help="the memory of one so long instead"
+    )
+    comparison = commands.add_parser("compare", help="two results of the same host and settings")
+    comparison.add_argument("a", type=Path, metavar="A")
+    comparison.add_argument("b", type=Path, metavar="B")
+    plot = commands.add_parser("plot", help="the picture of a result")
+    plot.add_argument("result", type=Path, metavar="FILE.json")
+    plot.add_argument("picture", type=_new_picture, metavar="PICTURE", help="SVG or PNG")
+    return parser
 
+
+def _engine(arguments: argparse.Namespace) -> None:
+    result = _measured(arguments)
+    print(report(result))
+    if arguments.out is not None:
+        write(result, arguments.out)
+    if arguments.plot is not None:
+        draw(result, arguments.plot)
+
+
+def _diarization(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from bench.diarization import measure, memory, report
+
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+        told = line.set_description_str
+        if arguments.memory is not None:
+            outcome = memory(arguments.speech, arguments.memory, told)
+        else:
+            outcome = report(measure(arguments.speech, arguments.seeds, arguments.seconds, told))
+    print(outcome)
+
+
+def _measured(arguments: argparse.Namespace) -> Result:
     import torch
+    from tqdm import tqdm
 
-    from bench.engine import measure, report
-    from bench.sizes import random_model
-    from polyasr.engine.qwen_torch import QwenTorch
+    from bench import packed
+    from bench.engine import measure
+    from bench.memory import peaks
+    from bench.models import Models
+    from bench.strategies import strategies
 
-    model = random_model(arguments.size, getattr(torch, arguments.dtype), arguments.device)
-    cost = measure(QwenTorch(model), arguments.seconds, arguments.repeats)
-    print(f"Qwen3-ASR {arguments.size}, random weights, {arguments.dtype}, {arguments.device}")
-    print(report(cost, arguments.seconds))
+    commit = provenance.commit()
+    subject = (arguments.size, arguments.dtype, arguments.device)
+    models = Models(*subject)
+    gpu = models.gpu()
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False) as line:
+        told = line.set_description_str
+        outcome = measure(strategies(models), arguments.seconds, arguments.repeats, told)
+        streams = packed.measure(models.backend, models.script, arguments.repeats, told)
+        del models
+        memory = peaks(outcome.outputs, *subject, arguments.seconds, told)
+    return Result(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=provenance.host(gpu),
+        commit=commit,
+        packages=provenance.packages(),
+        settings={
+            "size": arguments.size,
+            "dtype": arguments.dtype,
+            "device": arguments.device,
+            "seconds": arguments.seconds,
+            "threads": torch.get_num_threads(),
+        },
+        measurements=(*outcome.measurements, *streams),
+        memory=memory,
+        outputs=outcome.outputs,
+    )
+
+
+def _seconds(text: str) -> int:
+    return _whole(text, LONGEST)
+
+
+def _seconds_of_talk(text: str) -> int:
+    return _whole(text, 3600)
+
+
+def _repeats(text: str) -> int:
+    return _whole(text, 1000)
+
+
+def _whole(text: str, largest: int) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= largest:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {largest}")
+    return int(text)
+
+
+def _new_file(text: str) -> Path:
+    """A file that can be written, found out before the work is done."""
+    file = Path(text)
+    if not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {file.parent}")
+    return file
+
+
+def _new_picture(text: str) -> Path:
+    file = _new_file(text)
+    if file.suffix not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} ends in none of {', '.join(FORMATS)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError("a picture needs matplotlib: pip install 'polyasr[bench]'")
+    return file
 
 
 if __name__ == "__main__":

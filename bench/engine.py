@@ -1,169 +1,133 @@
-"""What a partial costs: the incremental engine against decoding again what was heard.
-
-Three ways to make a partial each second, in turn on the same model in one run:
-
-- ``incremental``: this project's engine;
-- ``window``: the last 20 s decoded anew, as servers do that call the model for each partial;
-- ``prefix``: all audio so far, with the last text less five tokens as a prefix, as the streaming
-  of Qwen3-ASR's own SDK does.
-
-Random weights write nonsense, so the words are scripted: three tokens a second, the last of them
-written otherwise at the next step. All of the compute is done, only its outcome is replaced.
-"""
+"""What a partial costs: the incremental engine against decoding again what was heard."""
 
 from __future__ import annotations
 
-import platform
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 
-from polyasr.engine.backend import Greedy
-from polyasr.engine.incremental import IncrementalSegment
-from polyasr.engine.qwen_torch import QwenTorch
+from bench.results import Measurement
+from bench.strategies import Strategies, Strategy
 from polyasr.samples import SAMPLE_RATE, Samples
 
-TOKENS_PER_SECOND = 3
-WINDOW_SECONDS = 20
-ROLLBACK_TOKENS = 5
 MARKS = (5, 10, 20, 30)
-END = -1
-"""The scripted end token; no model has it."""
+"""Seconds of audio at which every strategy is measured."""
+LAST_PARTIAL = 0.5
+"""Seconds before the end, for the final: partials come all the time, and then someone stops."""
+
+Key = tuple[str, int]
+"""``what`` and ``at`` of a `Measurement`."""
+Progress = Callable[[str], object]
 
 
-class ScriptedAnswers:
-    """A backend that does all of the work and then answers by a script.
-
-    ``hear`` says which seconds the next decode is about; the answer to them is their words, of
-    which the last is another until more is heard.
-    """
-
-    def __init__(self, backend: QwenTorch) -> None:
-        self._backend = backend
-        self.end_ids = frozenset({END})
-        self.answer: list[int] = []
-        self._position = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def hear(self, first: int, last: int) -> None:
-        """The next decode is about these seconds."""
-        words = range(first * TOKENS_PER_SECOND, last * TOKENS_PER_SECOND - 1)
-        self.answer = [100 + word for word in words] + [50, END]
-
-    def extend(self, cache: Any, pieces: Sequence[Any], last: int) -> Greedy:
-        """The work of the backend, the answer of the script."""
-        logprobs = self._backend.extend(cache, pieces, last).logprobs
-        if len(pieces) == 1:  # one token after another
-            self._position += 1
-            return Greedy([self.answer[self._position]], logprobs)
-        draft, self._position = pieces[-1], 0
-        while self._position < len(draft) and draft[self._position] == self.answer[self._position]:
-            self._position += 1
-        padded = self.answer + [END] * last
-        return Greedy(padded[:last], logprobs)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of compute of a partial after so many seconds of audio, by strategy."""
+    """What one step took."""
 
-    seconds: dict[str, dict[int, float]]
+    seconds: float
+    encoder_tokens: int
+    decoder_tokens: int
 
-    def total(self, strategy: str) -> float:
-        """All partials of the recording together."""
-        return sum(self.seconds[strategy].values())
-
-
-def measure(backend: QwenTorch, n_seconds: int, repeats: int) -> Cost:
-    """The median over ``repeats`` of each partial of a recording of ``n_seconds``."""
-    audio = np.random.default_rng(0).standard_normal(n_seconds * SAMPLE_RATE) * 0.05
-    samples = audio.astype(np.float32)
-    runs: dict[str, list[dict[int, float]]] = {name: [] for name in STRATEGIES}
-    for _ in range(repeats):
-        for name, strategy in STRATEGIES.items():
-            step = strategy(ScriptedAnswers(backend), samples)
-            runs[name].append({second: _timed(step, second) for second in range(1, n_seconds + 1)})
-    return Cost(
-        {
-            name: {s: statistics.median(run[s] for run in done) for s in done[0]}
-            for name, done in runs.items()
-        }
-    )
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.seconds + other.seconds,
+            self.encoder_tokens + other.encoder_tokens,
+            self.decoder_tokens + other.decoder_tokens,
+        )
 
 
-Step = Callable[[int], None]
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One strategy, once through the recording."""
+
+    costs: dict[Key, Cost]
+    digest: str
 
 
-def _timed(step: Step, second: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All of it, as it stands in a `Result`."""
+
+    measurements: tuple[Measurement, ...]
+    outputs: dict[str, tuple[str, ...]]
+
+
+def recording(n_seconds: int) -> Samples:
+    """Of noise; what is in it makes no difference to its cost."""
+    rows = np.random.default_rng(0).standard_normal(n_seconds * SAMPLE_RATE) * 0.05
+    return rows.astype(np.float32)
+
+
+def marks(n_seconds: int) -> list[int]:
+    """Where all are measured: the marks within the recording, and its end."""
+    return sorted({mark for mark in MARKS if mark <= n_seconds} | {n_seconds})
+
+
+def measure(
+    strategies: Strategies,
+    n_seconds: int,
+    repeats: int,
+    progress: Progress,
+) -> Outcome:
+    """Every strategy on a recording of ``n_seconds`` (1 to 30), in turn, ``repeats`` times."""
+    samples = recording(n_seconds)
+    for name, begin in strategies.items():
+        progress(f"warming up: {name}")
+        begin(samples).partial(1, 0)
+    runs: dict[str, list[Run]] = {name: [] for name in strategies}
+    for repeat in range(1, repeats + 1):
+        for name, begin in strategies.items():
+            strategy = begin(samples)
+            done = {}
+            for key, cost in costs(strategy, n_seconds):
+                progress(f"run {repeat} of {repeats}: {name}, {key[0]} at {key[1]} s")
+                done[key] = cost
+            runs[name].append(Run(done, strategy.tally.digest()))
+    return _outcome(runs)
+
+
+def costs(strategy: Strategy, n_seconds: int) -> Iterator[tuple[Key, Cost]]:
+    """What each partial and the final cost; the sum of partials where all are made."""
+    total = Cost(0, 0, 0)
+    for second in range(1, n_seconds + 1) if strategy.stateful else marks(n_seconds):
+        cost = _cost(strategy, strategy.partial, second, second - 1)
+        total += cost
+        yield ("partial", second), cost
+    before = n_seconds - LAST_PARTIAL
+    if strategy.stateful:
+        yield ("recording", n_seconds), total
+        strategy.partial(before, before)
+    yield ("final", n_seconds), _cost(strategy, strategy.final, n_seconds, before)
+
+
+def _cost(
+    strategy: Strategy, step: Callable[[float, float], None], now: float, before: float
+) -> Cost:
+    """Steps end with their tokens on the host, so no device is still at work when they return."""
+    tally = strategy.tally
+    encoder, decoder = tally.encoder, tally.decoder
     began = time.perf_counter()
-    step(second)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+    step(now, before)
+    seconds = time.perf_counter() - began
+    return Cost(seconds, tally.encoder - encoder, tally.decoder - decoder)
 
 
-def _incremental(model: ScriptedAnswers, samples: Samples) -> Step:
-    segment = IncrementalSegment(model, "English", "")
-
-    def step(second: int) -> None:
-        model.hear(0, second)
-        segment.decode(samples[: second * SAMPLE_RATE], (second - 1) * SAMPLE_RATE)
-
-    return step
-
-
-def _window(model: ScriptedAnswers, samples: Samples) -> Step:
-    def step(second: int) -> None:
-        first = max(0, second - WINDOW_SECONDS)
-        model.hear(first, second)
-        window = samples[first * SAMPLE_RATE : second * SAMPLE_RATE]
-        IncrementalSegment(model, "English", "").decode(window, 0)
-
-    return step
-
-
-def _prefix(model: ScriptedAnswers, samples: Samples) -> Step:
-    def step(second: int) -> None:
-        model.hear(0, second - 1)
-        prefix = model.answer[: -1 - ROLLBACK_TOKENS]
-        model.hear(0, second)
-        IncrementalSegment(model, "English", "", prefix).decode(samples[: second * SAMPLE_RATE], 0)
-
-    return step
-
-
-STRATEGIES: dict[str, Callable[[ScriptedAnswers, Samples], Step]] = {
-    "window": _window,
-    "prefix": _prefix,
-    "incremental": _incremental,
-}
-
-
-def report(cost: Cost, n_seconds: int) -> str:
-    """A table in Markdown: seconds a partial, ratios to the incremental engine, and the whole."""
-    lines = [
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "",
-        "| audio so far | " + " | ".join(STRATEGIES) + " | window ÷ inc. | prefix ÷ inc. |",
-        "|---|" + "---|" * (len(STRATEGIES) + 2),
+def _outcome(runs: Mapping[str, list[Run]]) -> Outcome:
+    measurements = [
+        Measurement(
+            what,
+            name,
+            at,
+            tuple(run.costs[what, at].seconds for run in done),
+            cost.encoder_tokens,
+            cost.decoder_tokens,
+        )
+        for name, done in runs.items()
+        for (what, at), cost in done[0].costs.items()
     ]
-    for mark in (mark for mark in MARKS if mark <= n_seconds):
-        at = {name: cost.seconds[name][mark] for name in STRATEGIES}
-        lines.append(_row(f"{mark} s", at))
-    totals = {name: cost.total(name) for name in STRATEGIES}
-    lines.append(_row(f"all of {n_seconds} s", totals))
-    lines.append(f"\nReal-time factor, incremental: {totals['incremental'] / n_seconds:.2f}")
-    return "\n".join(lines)
-
-
-def _row(name: str, at: dict[str, float]) -> str:
-    cells = [f"{seconds:.3f}" for seconds in at.values()]
-    ratios = [f"{at[other] / at['incremental']:.1f}" for other in ("window", "prefix")]
-    return f"| {name} | " + " | ".join([*cells, *ratios]) + " |"
+    return Outcome(
+        tuple(measurements),
+        {name: tuple(sorted({run.digest for run in done})) for name, done in runs.items()},
+    )

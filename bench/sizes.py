@@ -10,6 +10,7 @@ import torch
 from polyasr.checkpoint import BUNDLED
 
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "tiny": ({}, {}),
     "0.6b": (
         {
             "d_model": 896,
@@ -49,19 +50,22 @@ SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }
-"""Encoder and decoder of the published checkpoints, as their config.json gives them."""
+"""Encoder and decoder of the published checkpoints, as their config.json gives them, as changes to
+that of the bundled tiny one."""
 
 MROPE_SECTION = [24, 20, 20]
 """How the published checkpoints share the 64 rotary pairs of a head among three axes."""
 
 
 def random_model(size: str, dtype: torch.dtype, device: str) -> Any:
-    """A ``qwen_asr.Qwen3ASRModel`` of a published size, with random weights, tiny's tokenizer."""
+    """A ``qwen_asr.Qwen3ASRModel`` of one of `SIZES`, with random weights, tiny's tokenizer.
+
+    The same weights every time, for the same arguments.
+    """
     from qwen_asr import Qwen3ASRModel
     from qwen_asr.core.transformers_backend import (
         Qwen3ASRConfig,
         Qwen3ASRForConditionalGeneration,
-        Qwen3ASRProcessor,
     )
 
     encoder, decoder = SIZES[size]
@@ -69,14 +73,21 @@ def random_model(size: str, dtype: torch.dtype, device: str) -> Any:
     thinker = described["thinker_config"]
     thinker["audio_config"] |= encoder
     thinker["text_config"] |= decoder
-    thinker["text_config"]["rope_scaling"]["mrope_section"] = MROPE_SECTION
+    if decoder:
+        thinker["text_config"]["rope_scaling"]["mrope_section"] = MROPE_SECTION
     config = Qwen3ASRConfig(**described)
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         torch.manual_seed(0)
-        model = Qwen3ASRForConditionalGeneration(config).to(device).eval()
+        model = Qwen3ASRForConditionalGeneration(config).to(device, dtype).eval()
     finally:
         torch.set_default_dtype(default)
-    processor = Qwen3ASRProcessor.from_pretrained(str(BUNDLED), fix_mistral_regex=True)
-    return Qwen3ASRModel(backend="transformers", model=model, processor=processor)
+    return Qwen3ASRModel(backend="transformers", model=model, processor=processor())
+
+
+def processor() -> Any:
+    """The tiny model's ``Qwen3ASRProcessor``; its features are those of the published ones."""
+    from qwen_asr.core.transformers_backend import Qwen3ASRProcessor
+
+    return Qwen3ASRProcessor.from_pretrained(str(BUNDLED), fix_mistral_regex=True)
