@@ -5,8 +5,11 @@ from __future__ import annotations
 from quart.json.provider import DefaultJSONProvider
 from quart_trio import QuartTrio
 
+from polyasr.pipeline.registry import SessionRegistry
 from polyasr.routes.access import access_rules, register_access
+from polyasr.routes.asr import asr
 from polyasr.routes.body import BoundedHTTPConnection, BoundedRequest
+from polyasr.routes.diarize import diarize
 from polyasr.routes.dictation import dictation
 from polyasr.routes.errors import register_errors
 from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
@@ -14,6 +17,7 @@ from polyasr.routes.models import models
 from polyasr.routes.operations import operations
 from polyasr.routes.services import ServingEngine, open_services
 from polyasr.routes.transcriptions import transcriptions
+from polyasr.routes.translations import translations
 from polyasr.settings import Settings
 
 
@@ -31,16 +35,20 @@ class Application(QuartTrio):
     asgi_http_class = BoundedHTTPConnection
 
 
-def create_app(settings: Settings, engine: ServingEngine) -> QuartTrio:
-    """The application of one server. The engine outlives it."""
+def create_app(settings: Settings, engine: ServingEngine, sessions: SessionRegistry) -> QuartTrio:
+    """The application of one server. The engine and the sessions outlive it."""
     app = Application("polyasr", static_folder=None)
     app.json = JSONProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * MIB + FORM_OVERHEAD_BYTES
+    app.config["RESPONSE_TIMEOUT"] = None  # event streams last as long as the work
     services, rules = open_services(settings, engine), access_rules(settings)
     register_access(app, rules)
     register_errors(app, engine)
     app.register_blueprint(operations(services))
     app.register_blueprint(models(services))
     app.register_blueprint(transcriptions(services))
-    app.register_blueprint(dictation(services, rules))
+    app.register_blueprint(translations())
+    app.register_blueprint(asr(services))
+    app.register_blueprint(diarize(services))
+    app.register_blueprint(dictation(services, rules, sessions))
     return app

@@ -20,6 +20,8 @@ from polyasr import __version__
 from polyasr.app import create_app
 from polyasr.engine import open_engine
 from polyasr.errors import ConfigurationError
+from polyasr.pipeline.config import DictationConfig
+from polyasr.pipeline.registry import open_sessions
 from polyasr.routes.exchanges import CountedExchanges
 from polyasr.routes.linger import LingeringClose
 from polyasr.routes.services import ServingEngine
@@ -90,7 +92,6 @@ async def _open_http(
     settings: Settings, engine: ServingEngine, listener: socket.socket
 ) -> AsyncIterator[str]:
     address = _address(listener)
-    app = CountedExchanges(LingeringClose(create_app(settings, engine)))
     stop = trio.Event()
 
     async def stopped() -> None:
@@ -98,7 +99,11 @@ async def _open_http(
         with trio.move_on_after(GRACE_SEC):
             await app.wait_for_none()
 
-    async with trio.open_nursery() as nursery:
+    async with (
+        open_sessions(engine, DictationConfig.from_settings(settings)) as sessions,
+        trio.open_nursery() as nursery,
+    ):
+        app = CountedExchanges(LingeringClose(create_app(settings, engine, sessions)))
         run = partial(
             hypercorn.trio.serve, app, _hypercorn_config(listener), shutdown_trigger=stopped
         )

@@ -153,3 +153,29 @@ async def test_no_speech_is_empty_text(server: Server, pcm16: bytes) -> None:
 async def test_ten_minutes_of_zeros_are_empty_text(server: Server) -> None:
     batch = await server.transcribe(wav(bytes(2 * 16000 * 600)))
     assert batch.json()["text"] == ""
+
+
+async def test_a_dictation_that_loses_its_connection_three_times_has_the_same_final(
+    server: Server,
+) -> None:
+    pcm16 = b"".join(item.pcm16 for item in spoken(18, 5, "English"))
+
+    def interrupted() -> str:
+        step, sent = len(pcm16) // FRAME_BYTES // 4 * FRAME_BYTES, 0
+        say = {"protocol": 1, "sessionId": "weak", "control": 2}
+        for kind in ("start", "resume", "resume"):
+            with connect(server.websocket_url) as socket:
+                socket.send(json.dumps({"type": kind, **say}))
+                sent = json.loads(socket.recv())["ackSeq"] + 1
+                send_frames(socket, pcm16[sent * FRAME_BYTES :][:step], sent)
+        with connect(server.websocket_url) as socket:
+            socket.send(json.dumps({"type": "resume", **say}))
+            sent = json.loads(socket.recv())["ackSeq"] + 1
+            n_frames = send_frames(socket, pcm16[sent * FRAME_BYTES :], sent)
+            socket.send(json.dumps({"type": "stop", "stopId": "1", "finalCapturedSeq": n_frames}))
+            messages = [json.loads(message) for message in socket]
+        assert messages[-2]["recognizedThroughSeq"] == n_frames
+        return final(messages)
+
+    undisturbed = final(await in_thread(server, pcm16))
+    assert await trio.to_thread.run_sync(interrupted) == undisturbed

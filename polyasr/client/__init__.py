@@ -1,12 +1,7 @@
 """The Python client: dictation over the WebSocket, for trio and for plain synchronous code."""
 
-from polyasr.client.dictation import (
-    Dictation,
-    DictationFailed,
-    Received,
-    open_dictation,
-    transcribe,
-)
+from polyasr.client.dictation import Dictation, open_dictation, transcribe
+from polyasr.client.link import DictationFailed, Received
 from polyasr.client.socket import ServerUnreachable
 
 __all__ = [

@@ -65,7 +65,7 @@ async def _demonstrate(pcm16: bytes, seconds: float) -> Dictated:
         print(f"It listens at {url} and is ready.")
         print(f"Dictating {RECORDING.name}, {seconds:.1f} s, at the speed of speech:", flush=True)
         socket_url = url.replace("http", "ws", 1) + "/ws/transcribe"
-        async with open_dictation(socket_url) as dictation:
+        async with open_dictation(socket_url, patience=0) as dictation:
             return await _dictate(dictation, pcm16)
 
 

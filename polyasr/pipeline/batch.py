@@ -1,52 +1,173 @@
-"""Batch: a whole recording through the very stages that dictation uses, without partials."""
+"""Batch: a whole recording, cut where a dictation is cut, several segments under way at a time.
+
+A segment's text depends on its own audio alone, so segments need not wait for each other; an engine
+that runs several at once is given several. Whatever the length of the recording, what lies in
+memory is a block of it and the segments under way.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
 
-import numpy as np
 import trio
 
 from polyasr.errors import ungrouped
-from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
+from polyasr.pipeline.recognizer import OpenSegment, RecognizerOptions
+from polyasr.pipeline.segmenter import Segmenter, SegmentTimeline
+from polyasr.pipeline.text import join
 from polyasr.pipeline.types import (
     LONGEST_CHUNK,
     AudioChunk,
     EndOfAudio,
+    Endpoint,
     Engine,
-    Final,
-    Partial,
+    Segment,
+    Speech,
     Transcript,
     Urgency,
 )
-from polyasr.pipeline.vad import detect_speech
+from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.samples import Samples
 
+UNDER_WAY = 8
+"""Segments of one recording that are decoded or wait for it; at most 30 s of audio, 2 MB, each. It
+begins with one, and each that is done makes room for one more, so that the first text is not late
+for the sake of the rest."""
 
-async def transcribe(engine: Engine, samples: Samples, options: RecognizerOptions) -> Transcript:
-    """Transcribe mono audio at 16 kHz.
+OnSegment = Callable[[Segment], Awaitable[object]]
+"""Is told each segment that holds text, in order, as soon as it and all before it are decoded."""
+
+
+async def transcribe(
+    engine: Engine,
+    blocks: Iterator[Samples],
+    options: RecognizerOptions,
+    on_segment: OnSegment | None = None,
+) -> Transcript:
+    """Transcribe mono audio at 16 kHz, given in blocks that are drawn on a worker thread.
 
     The text is the same as a dictation's final for the same audio and options; those that concern
-    partials and urgency are not looked at. Raises ModelUnavailable or InferenceFailed; silence
-    gives empty text.
+    partials and urgency are not looked at. Silence gives empty text. Raises ModelUnavailable or
+    InferenceFailed, and what the blocks or ``on_segment`` raise. When cancelled, the block that is
+    being drawn is waited for, so that ``blocks`` can be closed.
     """
-    options = replace(options, partials=False, sealing=Urgency.BATCH, final=Urgency.BATCH)
+    work = _Transcription(engine, options, on_segment)
     to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](1)
-    to_recognizer, heard = trio.open_memory_channel[Heard](64)
-    to_caller, results = trio.open_memory_channel[Partial | Final](1)
-    with ungrouped():
-        async with trio.open_nursery() as nursery, results:
-            nursery.start_soon(_feed, samples, to_vad)
-            nursery.start_soon(detect_speech, engine.open_detector(), audio, to_recognizer)
-            nursery.start_soon(recognize, engine, options, heard, to_caller)
-            final = await results.receive()
-    assert isinstance(final, Final), "without partials the only result is the final"
-    return Transcript(final.text, final.segments, len(samples))
+    to_cutter, heard = trio.open_memory_channel[Detected](64)
+    to_collector, decodes = trio.open_memory_channel[_Decode](UNDER_WAY)
+    with ungrouped(), engine.pinned():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work.draw, blocks, to_vad)
+            nursery.start_soon(detect_speech, engine.open_detector(), audio, to_cutter)
+            nursery.start_soon(work.cut, heard, to_collector, nursery)
+            nursery.start_soon(work.collect, decodes)
+    return Transcript(
+        join(segment.text for segment in work.segments), tuple(work.segments), work.n_samples
+    )
 
 
-async def _feed(samples: Samples, audio: trio.MemorySendChannel[AudioChunk | EndOfAudio]) -> None:
-    with audio:
-        for start in range(0, len(samples), LONGEST_CHUNK):
-            piece = np.ascontiguousarray(samples[start : start + LONGEST_CHUNK])
-            await audio.send(AudioChunk(piece, start, 0))
-        await audio.send(EndOfAudio(stop_id="", through_seq=0, complete=True))
+class _Decode:
+    """The decode of one segment."""
+
+    def __init__(self, open_segment: OpenSegment) -> None:
+        self._open_segment = open_segment
+        self._done = trio.Event()
+        self._segment: Segment | None = None
+
+    async def run(self) -> None:
+        try:
+            self._segment = await self._open_segment.seal(Urgency.BATCH)
+        finally:
+            self._open_segment.close()
+        self._done.set()
+
+    async def result(self) -> Segment:
+        await self._done.wait()
+        assert self._segment is not None, "a decode that fails ends the nursery"
+        return self._segment
+
+
+class _Transcription:
+    """The stages of one transcription, and what they have brought forth."""
+
+    def __init__(
+        self, engine: Engine, options: RecognizerOptions, on_segment: OnSegment | None
+    ) -> None:
+        self._engine, self._options, self._on_segment = engine, options, on_segment
+        self._places, self._n_places = trio.Semaphore(1), 1
+        self.segments: list[Segment] = []
+        self.n_samples = 0
+
+    async def draw(
+        self,
+        blocks: Iterator[Samples],
+        audio: trio.MemorySendChannel[AudioChunk | EndOfAudio],
+    ) -> None:
+        """The blocks as chunks."""
+        with audio:
+            while (block := await trio.to_thread.run_sync(next, blocks, None)) is not None:
+                for start in range(0, len(block), LONGEST_CHUNK):
+                    chunk = AudioChunk(block[start : start + LONGEST_CHUNK], self.n_samples, 0)
+                    await audio.send(chunk)
+                    self.n_samples += len(chunk.samples)
+            await audio.send(EndOfAudio(stop_id="", through_seq=0, complete=True))
+
+    async def cut(
+        self,
+        heard: trio.MemoryReceiveChannel[Detected],
+        decodes: trio.MemorySendChannel[_Decode],
+        nursery: trio.Nursery,
+    ) -> None:
+        """Passages into segments, each of which begins to be decoded once there is a place."""
+
+        segmenter = Segmenter(self._options.seal_at_pause)
+        growing = self._new_segment()
+
+        def begin(ended: OpenSegment) -> None:
+            under_way = _Decode(ended)
+            nursery.start_soon(under_way.run)
+            decodes.send_nowait(under_way)
+
+        with heard, decodes:
+            try:
+                async for event in heard:
+                    if isinstance(event, Speech):
+                        at = segmenter.forced(growing.timeline, len(event.samples))
+                        if at is not None:
+                            await self._places.acquire()
+                            ended, growing = growing, growing.split(at)
+                            begin(ended)
+                        growing.append(event)
+                    elif isinstance(event, Endpoint) and segmenter.at_pause(growing.timeline):
+                        await self._places.acquire()
+                        ended, growing = growing, self._new_segment()
+                        begin(ended)
+                await self._places.acquire()
+                ended, growing = growing, self._new_segment()
+                begin(ended)
+            finally:
+                growing.close()
+
+    async def collect(self, decodes: trio.MemoryReceiveChannel[_Decode]) -> None:
+        """The segments in order; those without text leave no trace."""
+        async with decodes:
+            async for under_way in decodes:
+                segment = await under_way.result()
+                self._make_room()
+                if segment.text:
+                    self.segments.append(segment)
+                    if self._on_segment is not None:
+                        await self._on_segment(segment)
+
+    def _make_room(self) -> None:
+        """A segment is done."""
+        self._places.release()
+        if self._n_places < UNDER_WAY:
+            self._n_places += 1
+            self._places.release()
+
+    def _new_segment(self) -> OpenSegment:
+        recognition = self._engine.open_recognition(
+            language=self._options.language, context=self._options.context
+        )
+        return OpenSegment(recognition, SegmentTimeline(), append_only=False)

@@ -1,186 +1,183 @@
-"""One dictation connection: its nursery of stages, and the one place where failure is told.
+"""One dictation connection: reads what the client says and tells it to the session it is about.
 
-    decode_frames → detect_speech → filter_speakers → recognize → deliver → emit
-
-Each stage owns its ends of the channels between them and closes them with a plain ``with``. The
-end of audio travels in-band. Failure cancels the nursery, and the error that caused it is told to
-the client here.
+The session outlives the connection (`held`). What is heard is acted upon at once; the only waiting
+here is for the next message, for the session's stages to keep up, and for the client to read.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Protocol
 
 import trio
 
-from polyasr.errors import InvalidRequest, PolyasrError, ProtocolError, leaves
-from polyasr.pipeline.decoder import Disconnected, MessageReader, Socket, decode_frames
-from polyasr.pipeline.emitter import Outbox, emit
-from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
-from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
-from polyasr.pipeline.types import AudioChunk, EndOfAudio, Engine, Final, Partial
-from polyasr.pipeline.vad import Detected, detect_speech
+from polyasr.errors import InvalidRequest, ProtocolError
+from polyasr.pipeline.emitter import emit
+from polyasr.pipeline.held import HeldSession
+from polyasr.pipeline.line import POLICY_VIOLATION, Line, cause
+from polyasr.pipeline.recognizer import RecognizerOptions
+from polyasr.pipeline.registry import SessionRegistry
 from polyasr.protocol import messages
-from polyasr.protocol.session import Limits, Session, Started
-from polyasr.samples import SAMPLE_RATE
-from polyasr.settings import Settings
+from polyasr.protocol.frames import Frame
+from polyasr.protocol.session import read
 
 log = logging.getLogger(__name__)
 
-AUDIO_CHUNKS = 600
-"""Chunks of at most 1 s that wait for the detector: a minute of 100 ms frames."""
-PASSAGE_EVENTS = 64
-"""Windows of 160 ms that wait for a stage: about 10 s, more than a decode takes."""
-NORMAL_CLOSURE = 1000
-"""RFC 6455, 7.4.1."""
+STOP_WAIT = 2.0
+"""Seconds that a stop waits for frames it has overtaken (`dictation`, *Stop*)."""
 GOODBYE_WAIT = 5.0
 """Seconds a client has to read what was still to be sent to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DictationConfig:
-    """What the server sets for all dictations."""
+class Disconnected(Exception):
+    """The peer is gone."""
 
-    recognizer: RecognizerOptions = RecognizerOptions()
-    speaker_filter: bool = True
-    limits: Limits = Limits()
 
-    @classmethod
-    def from_settings(cls, settings: Settings) -> DictationConfig:
-        """The server's settings, in the pipeline's units."""
-        return cls(
-            recognizer=RecognizerOptions.from_settings(settings),
-            speaker_filter=settings.speaker_filter,
-            limits=Limits(max_session_bytes=settings.max_audio_seconds * SAMPLE_RATE * 2),
-        )
+class Socket(Protocol):
+    """A WebSocket, whoever serves it."""
+
+    async def receive(self) -> bytes | str:
+        """The next message. Raises Disconnected."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send a text message. Raises Disconnected."""
+        ...
+
+    async def close(self, code: int) -> None:
+        """Close with a code of RFC 6455."""
+        ...
 
 
 async def run_dictation(
-    socket: Socket,
-    engine: Engine,
-    config: DictationConfig,
-    parse_language: Callable[[str], str],
+    socket: Socket, sessions: SessionRegistry, parse_language: Callable[[str], str]
 ) -> None:
     """Serve one connection until it is done, broken, or gone.
 
     ``parse_language`` turns what a client calls a language into the model's name for it and raises
     InvalidRequest. Returns after the socket was closed, by us or by the peer.
     """
-    outbox = Outbox()
+    line = Line()
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(emit, outbox, socket)
-            reader = MessageReader(socket, Session(config.limits), outbox)
-            code = await _serve(reader, engine, config, parse_language, outbox)
-            outbox.close()
+            nursery.start_soon(emit, line.outbox, socket)
+            await _converse(socket, Conversation(line, sessions, parse_language))
+            line.outbox.close()
             nursery.cancel_scope.deadline = trio.current_time() + GOODBYE_WAIT
-        await socket.close(code)
+        await socket.close(line.close_code)
     except* Disconnected:
         log.info("the client is gone")
 
 
-async def _serve(
-    reader: MessageReader,
-    engine: Engine,
-    config: DictationConfig,
-    parse_language: Callable[[str], str],
-    outbox: Outbox,
-) -> int:
-    """Serve utterance after utterance; returns the close code."""
+async def _converse(socket: Socket, conversation: Conversation) -> None:
+    """Hear the client until the line is hung up. Raises Disconnected."""
+    line = conversation.line
     try:
-        started: Started | None = await _first_start(reader)
-        while started is not None:
-            outbox.put(_answer(started))
-            options = _options(config.recognizer, started, parse_language)
-            started = await _utterance(reader, engine, config, options, started, outbox)
+        with line.scope:
+            while True:
+                before, message = trio.current_time(), None
+                with trio.move_on_after(conversation.patience):
+                    message = await socket.receive()
+                if line.scope.cancel_called:  # hung up as the message came: it is too late
+                    return
+                if message is None:
+                    conversation.lose_patience()
+                else:
+                    await conversation.hear(message, trio.current_time() - before)
+    except Disconnected:
+        raise
     except Exception as failure:
-        error = _cause(failure)
-        outbox.put(messages.Error(error=str(error), code=error.code))
-        return error.close_code
-    return NORMAL_CLOSURE
+        line.fail(cause(failure))
+    finally:
+        conversation.leave()
 
 
-async def _utterance(
-    reader: MessageReader,
-    engine: Engine,
-    config: DictationConfig,
-    options: RecognizerOptions,
-    started: Started,
-    outbox: Outbox,
-) -> Started | None:
-    """Run the stages over one utterance. Returns the start of the next, None after ``done``."""
-    to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](AUDIO_CHUNKS)
-    to_recognizer, heard = trio.open_memory_channel[Heard](PASSAGE_EVENTS)
-    to_client, results = trio.open_memory_channel[Partial | Final](1)
-    following = None
-    async with trio.open_nursery() as nursery:
-        if config.speaker_filter:
-            to_filter, passages = trio.open_memory_channel[Detected](PASSAGE_EVENTS)
-            judge = SpeakerFilter(engine.speaker_encoder)
-            nursery.start_soon(detect_speech, engine.open_detector(), audio, to_filter)
-            nursery.start_soon(filter_speakers, judge, passages, to_recognizer)
+class Conversation:
+    """The messages of one connection, each acted upon for the session that it is about."""
+
+    def __init__(
+        self, line: Line, sessions: SessionRegistry, parse_language: Callable[[str], str]
+    ) -> None:
+        self.line = line
+        self._sessions, self._parse_language = sessions, parse_language
+        self._session: HeldSession | None = None
+        self._stop_wait = STOP_WAIT
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for the next message."""
+        if self._session is None or self._session.state.asked is None:
+            return self._sessions.config.idle_timeout
+        return self._stop_wait if self._session.state.waits else float("inf")
+
+    def lose_patience(self) -> None:
+        """No message has come in that time: the stop waits no longer, or the client is idle."""
+        session = self._session
+        if session is None or session.state.asked is None:
+            self.line.hang_up(POLICY_VIOLATION)
+        elif not session.end():
+            stop_id = session.state.asked.stop_id
+            self.line.expire(session.state.session_id, stop_id, "session_not_held")
+            self._sessions.remove(session)
+
+    async def hear(self, message: bytes | str, waited: float) -> None:
+        """Act upon a message that took so many seconds to come. Raises PolyasrError.
+
+        The stages may take their time: a stop waits for the client alone.
+        """
+        if self._session is not None and self._session.state.waits:
+            self._stop_wait = max(0.0, self._stop_wait - waited)
+        match read(message, self._sessions.config.limits):
+            case messages.Start() as start:
+                self._switch(start)
+            case messages.Stop() as stop:
+                self._stop(stop)
+            case Frame() as frame:
+                self._accept(frame)
+        if self._session is not None:
+            await self._session.drained()
+        await self.line.outbox.has_room()
+
+    def leave(self) -> None:
+        """The connection is gone."""
+        if self._session is not None:
+            self._sessions.leave(self._session, self.line)
+            self._session = None
+
+    def _switch(self, start: messages.Start) -> None:
+        """Begin a session or go on with one, and leave the one before."""
+        options = self._options(start)
+        self.leave()
+        self.line.control = min(start.control, messages.SUPPORTED_CONTROL)
+        is_resume = isinstance(start, messages.Resume)
+        open_session = self._sessions.resume if is_resume else self._sessions.begin
+        self._session = open_session(start.session_id, options, self.line)
+        self._stop_wait = STOP_WAIT
+        kind = messages.Resumed if is_resume else messages.Started
+        state = self._session.state
+        self.line.outbox.put(kind(state.session_id, state.ack_seq, self.line.control))
+        self._session.show_again()
+
+    def _accept(self, frame: Frame) -> None:
+        if self._session is None:
+            raise ProtocolError("audio_before_start", "audio came before start or resume")
+        self._session.accept(frame)
+        state = self._session.state
+        self.line.outbox.acknowledge(messages.Ack(state.session_id, state.ack_seq))
+
+    def _stop(self, stop: messages.Stop) -> None:
+        if self._session is None:
+            raise ProtocolError("stop_before_start", "stop came before start or resume")
+        if self._sessions.has_expired(self._session.state.session_id, stop.stop_id):
+            self.line.expire(self._session.state.session_id, stop.stop_id, "stop_result_expired")
         else:
-            nursery.start_soon(detect_speech, engine.open_detector(), audio, to_recognizer)
-        nursery.start_soon(recognize, engine, options, heard, to_client)
-        nursery.start_soon(_deliver, results, started, outbox, nursery.cancel_scope)
-        following = await decode_frames(reader, to_vad)
-        nursery.cancel_scope.cancel()
-    return following
+            self._session.ask(stop)
 
-
-async def _deliver(
-    results: trio.MemoryReceiveChannel[Partial | Final],
-    started: Started,
-    outbox: Outbox,
-    utterance: trio.CancelScope,
-) -> None:
-    """Turn results into messages; the final ends the utterance."""
-    session_id, shown = started.session_id, ""
-    with results:
-        async for result in results:
-            if isinstance(result, Partial):
-                if result.text != shown:
-                    outbox.show(messages.Partial(session_id, result.text))
-                shown = result.text
-                continue
-            seq = result.recognized_through_seq if started.control >= 2 else None
-            outbox.put(messages.Final(session_id, result.stop_id, result.text, seq))
-            outbox.put(messages.Done(session_id, result.stop_id))
-            utterance.cancel()
-
-
-async def _first_start(reader: MessageReader) -> Started:
-    while True:
-        for event in await reader.events():
-            if isinstance(event, Started):
-                return event
-
-
-def _answer(started: Started) -> messages.ServerMessage:
-    kind = messages.Resumed if started.resumed else messages.Started
-    return kind(started.session_id, started.ack_seq, started.control)
-
-
-def _options(
-    defaults: RecognizerOptions, started: Started, parse_language: Callable[[str], str]
-) -> RecognizerOptions:
-    try:
-        language = parse_language(started.language) if started.language else None
-    except InvalidRequest as error:
-        raise ProtocolError("unsupported_message", str(error)) from error
-    return replace(defaults, language=language, context=started.context)
-
-
-def _cause(failure: Exception) -> PolyasrError:
-    """The error to tell the client, out of whatever ended the stages. Raises Disconnected."""
-    causes = list(leaves(failure))
-    for cause in causes:
-        if isinstance(cause, Disconnected):
-            raise cause
-    for cause in causes:
-        if isinstance(cause, PolyasrError):
-            return cause
-    log.error("a dictation failed by a fault of this server", exc_info=failure)
-    return PolyasrError("an internal error of this server; its log says more")
+    def _options(self, start: messages.Start) -> RecognizerOptions:
+        try:
+            language = self._parse_language(start.language) if start.language else None
+        except InvalidRequest as error:
+            raise ProtocolError("unsupported_message", str(error)) from error
+        return replace(self._sessions.config.recognizer, language=language, context=start.context)

@@ -1,7 +1,8 @@
 """The last stage: the only one that sends.
 
-What waits to be sent is bounded by construction: of acknowledgements and of partials only the
-newest waits, so a slow reader gets fewer of them and costs nobody else anything.
+What waits to be sent is bounded: of acknowledgements and of partials only the newest waits, so a
+slow reader gets fewer of them, and for the rest nothing more is heard from a client until it reads.
+It costs nobody else anything.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from typing import Protocol
 
 import trio
 
-from polyasr.protocol.messages import Ack, Partial, ServerMessage, Started
+from polyasr.protocol.messages import Ack, Partial, Resumed, ServerMessage, Started
+
+ROOM = 64
+"""Messages that wait for a client before it is heard again: more than any exchange needs."""
 
 
 class Sender(Protocol):
@@ -27,8 +31,10 @@ class Outbox:
     def __init__(self) -> None:
         self._waiting: list[ServerMessage] = []
         self._changed = trio.Event()
+        self._taken = trio.Event()
         self._closed = False
-        self._shown = ""
+        self._shown: str | None = ""
+        """The last partial that the client got; None when that is not known."""
 
     def put(self, message: ServerMessage) -> None:
         """Add a message that must arrive."""
@@ -48,6 +54,11 @@ class Outbox:
         self._closed = True
         self._changed.set()
 
+    async def has_room(self) -> None:
+        """Wait until the client has read what was sent to it, but for so much."""
+        while len(self._waiting) >= ROOM:
+            await self._taken.wait()
+
     async def take(self) -> ServerMessage | None:
         """The next message; None when closed and empty."""
         while not self._waiting:
@@ -55,15 +66,23 @@ class Outbox:
                 return None
             self._changed = trio.Event()
             await self._changed.wait()
+        self._taken.set()
+        self._taken = trio.Event()
         return self._with_delta(self._waiting.pop(0))
 
     def _with_delta(self, message: ServerMessage) -> ServerMessage:
-        """A delta follows the partial that was sent before, which superseded ones were not."""
-        if isinstance(message, Partial):
-            before, self._shown = self._shown, message.partial
-            return Partial.following(before, message.session_id, message.partial)
-        if isinstance(message, Started):
-            self._shown = ""
+        """A delta follows the partial that was sent before, which superseded ones were not.
+
+        What the last connection of a session that is resumed has sent, nobody knows to have come.
+        """
+        match message:
+            case Partial():
+                before, self._shown = self._shown, message.partial
+                return message if before is None else message.following(before)
+            case Resumed():
+                self._shown = None
+            case Started():
+                self._shown = ""
         return message
 
     def _supersede(self, message: Ack | Partial) -> None:

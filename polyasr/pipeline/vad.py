@@ -133,7 +133,7 @@ async def detect_speech(
     with audio, passages:
         async for item in audio:
             windows = windower.finish() if isinstance(item, EndOfAudio) else windower.push(item)
-            for window, probability in await _judge(detector, windows):
+            for window, probability in await judge(detector, windows):
                 for event in endpointer.push(window, probability):
                     await passages.send(event)
                 last = window
@@ -144,7 +144,8 @@ async def detect_speech(
                 return
 
 
-async def _judge(detector: SpeechDetector, windows: list[Window]) -> list[tuple[Window, float]]:
+async def judge(detector: SpeechDetector, windows: list[Window]) -> list[tuple[Window, float]]:
+    """The next windows of a stream, each with how likely it is speech."""
     judged: list[tuple[Window, float]] = []
     for first in range(0, len(windows), WINDOWS_A_CALL):
         batch = windows[first : first + WINDOWS_A_CALL]

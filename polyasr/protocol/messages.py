@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeGuard, TypeVar
 
@@ -23,6 +23,8 @@ SAMPLE_RATE = 16_000
 CHANNELS = 1
 ENCODINGS = ("pcm16", "pcm_s16le", "s16le", "linear16")
 """The names clients have for the one encoding, in any case; the first is the contract's."""
+MAX_ID = 256
+"""Characters of a session's or a stop's id, which outlive the connection that brought them."""
 MAX_SHOWN = 60
 """Characters of a peer's value that an error message repeats."""
 
@@ -69,6 +71,7 @@ class Start:
         session_id = fields.get("sessionId")
         if not _is_text(session_id) or not session_id:
             raise ProtocolError("missing_session_id", "sessionId must be a text that is not empty")
+        _check_id("sessionId", session_id)
         _check_format(fields)
         control = fields.get("control")
         return cls(
@@ -114,7 +117,9 @@ class Stop:
             raise _unsupported(
                 f"finalCapturedSeq is {_shown(captured)}, it counts frames: 0, 1, 2, …"
             )
-        return cls(_text(fields, "stopId"), captured)
+        stop_id = _text(fields, "stopId")
+        _check_id("stopId", stop_id)
+        return cls(stop_id, captured)
 
 
 ClientMessage = Start | Resume | Stop
@@ -203,11 +208,10 @@ class Partial:
     partial: str
     delta: str | None = None
 
-    @classmethod
-    def following(cls, before: str, session_id: str, text: str) -> Self:
-        """The partial that comes after the client was sent ``before`` ("" if nothing yet)."""
-        delta = text[len(before) :] if text.startswith(before) else None
-        return cls(session_id, text, delta)
+    def following(self, before: str) -> Self:
+        """This partial as it comes after the client was sent ``before`` ("" if nothing yet)."""
+        delta = self.partial[len(before) :] if self.partial.startswith(before) else None
+        return replace(self, delta=delta)
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
@@ -365,6 +369,11 @@ def _check_version(fields: Fields) -> None:
             "unsupported_version",
             f"protocol is {_shown(version)}, this server speaks {PROTOCOL}",
         )
+
+
+def _check_id(name: str, value: str) -> None:
+    if len(value) > MAX_ID:
+        raise _unsupported(f"{name} is {len(value)} characters long, the limit is {MAX_ID}")
 
 
 def _check_format(fields: Fields) -> None:

@@ -1,19 +1,22 @@
-"""The server's side of one connection: messages in, events out.
+"""The protocol state of one dictation, whichever connections carry it: no clock, no socket.
 
 The journal takes frames in any order and gives their audio out strictly in sequence: a frame that
-is held is acknowledged and otherwise ignored, a gap is waited for.
+is held is acknowledged and otherwise ignored, a gap is waited for. A stop ends the utterance once,
+and its answer is kept for a client that asks again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from polyasr.errors import ProtocolError
 from polyasr.protocol import frames
-from polyasr.protocol.messages import SUPPORTED_CONTROL, Resume, Start, Stop, parse_client
+from polyasr.protocol.messages import ClientMessage, Final, Stop, parse_client
 
 HELD_FRAME_BYTES = 128
 """What Python needs to hold a frame besides its payload, which may be empty."""
+MAX_ANSWERS = 16
+"""Stop ids that one session answers; clients use one, and another when they lose count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A ``start`` or ``resume`` was accepted; ``control`` is what is granted."""
-
-    session_id: str
-    control: int
-    language: str
-    context: str
-    resumed: bool
-    ack_seq: int
-
-
-@dataclass(frozen=True, slots=True)
 class AudioReceived:
     """The next audio of the session in sequence: the frames below ``through_seq``."""
 
@@ -52,17 +43,26 @@ class AudioReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class StopRequested:
-    """The client ends the utterance: it captured the frames below ``final_captured_seq``.
+class End:
+    """The utterance ends before frame ``through_seq``.
 
-    None: it does not say how many.
+    ``complete``: all that the client says it captured is held.
     """
 
     stop_id: str
-    final_captured_seq: int | None
+    through_seq: int
+    complete: bool
 
 
-Event = Started | AudioReceived | StopRequested
+def read(message: bytes | str, limits: Limits) -> frames.Frame | ClientMessage:
+    """What a client's message is. Raises ProtocolError."""
+    data = message if isinstance(message, bytes) else message.encode(errors="surrogatepass")
+    if len(data) > limits.max_message_bytes:
+        raise ProtocolError(
+            "message_too_large",
+            f"a message is {len(data)} bytes long, the limit is {limits.max_message_bytes}",
+        )
+    return frames.decode(message) if isinstance(message, bytes) else parse_client(message)
 
 
 @dataclass(slots=True)
@@ -75,21 +75,18 @@ class Journal:
     early_bytes: int = 0
 
     def accept(self, frame: frames.Frame, limits: Limits) -> bytes:
-        """Take a frame; returns the audio that is now in sequence. Raises ``session_too_long``."""
+        """Take a frame; returns the audio that is now in sequence.
+
+        Raises ``session_too_long``; the frame is then not held.
+        """
         if frame.sequence < self.next_seq or frame.sequence in self.early:
             return b""
-        self.n_bytes += len(frame.payload)
-        if self.n_bytes > limits.max_session_bytes:
+        if self.n_bytes + len(frame.payload) > limits.max_session_bytes:
             raise _too_long(f"{limits.max_session_bytes} bytes of audio")
         if frame.sequence > self.next_seq:
-            self.early[frame.sequence] = frame.payload
-            self.early_bytes += len(frame.payload) + HELD_FRAME_BYTES
-            if self.early_bytes > limits.max_early_bytes:
-                raise _too_long(
-                    f"{limits.max_early_bytes} bytes of audio behind frame {self.next_seq}, "
-                    "which never came"
-                )
+            self._keep(frame, limits)
             return b""
+        self.n_bytes += len(frame.payload)
         released = [frame.payload]
         self.next_seq += 1
         while self.next_seq in self.early:
@@ -98,29 +95,40 @@ class Journal:
             self.next_seq += 1
         return b"".join(released)
 
+    def _keep(self, frame: frames.Frame, limits: Limits) -> None:
+        """Keep a frame until those before it have come."""
+        early_bytes = self.early_bytes + len(frame.payload) + HELD_FRAME_BYTES
+        if early_bytes > limits.max_early_bytes:
+            raise _too_long(
+                f"{limits.max_early_bytes} bytes of audio behind frame {self.next_seq}, "
+                "which never came"
+            )
+        self.early[frame.sequence] = frame.payload
+        self.early_bytes = early_bytes
+        self.n_bytes += len(frame.payload)
+
 
 class Session:
-    """The protocol state of one connection.
+    """One dictation from its start to the answers to its stop.
 
-    The first stop ends the utterance: another is ignored, and so is a frame that comes after it
-    and that it does not include, because that frame will be in no text and an acknowledgement would
-    promise that it is. A stop includes the frames below ``final_captured_seq``, and without that
-    what is held in sequence when it comes.
-
-    After ``receive`` has raised, the connection is to be told the error and closed.
+    A stop is asked, and ends the utterance when its frames are held or nobody waits for them any
+    longer; until then it belongs to the connection that asked, and is withdrawn with it. The first
+    stop of a connection counts, another is ignored. So is a frame that the stop does not include,
+    because it will be in no text and an acknowledgement would promise that it is: a stop includes
+    the frames below ``final_captured_seq``, and without that what is held in sequence when it
+    comes.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, session_id: str, limits: Limits | None = None) -> None:
+        self.session_id = session_id
         self._limits = limits or Limits()
-        self._start: Start | None = None
         self._journal = Journal()
-        self._end: int | None = None
-        """The first frame that is too late; None before the stop."""
-
-    @property
-    def session_id(self) -> str:
-        """The current session; "" before the first ``start``."""
-        return self._start.session_id if self._start else ""
+        self.asked: Stop | None = None
+        """What the connection asks for."""
+        self._bound: int | None = None
+        """The first frame that the stop does not include; None without a stop."""
+        self._end: End | None = None
+        self._answers: dict[str, Final] = {}
 
     @property
     def next_seq(self) -> int:
@@ -132,59 +140,90 @@ class Session:
         """The highest contiguous sequence held, inclusive; -1 for none."""
         return self._journal.next_seq - 1
 
-    def is_complete(self, final_captured_seq: int | None) -> bool:
-        """Whether all that the client captured is held; it is when the client does not say."""
-        return final_captured_seq is None or self.next_seq >= final_captured_seq
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is lost when the session is forgotten."""
+        return not (self._journal.next_seq or self._journal.early or self._end)
 
-    def receive(self, message: bytes | str) -> list[Event]:
-        """Take one message. Raises ProtocolError."""
-        self._check_size(message)
-        if isinstance(message, bytes):
-            return self._receive_audio(message)
-        match parse_client(message):
-            case Start() as start:
-                return [self._begin(start)]
-            case Stop() as stop:
-                return self._receive_stop(stop)
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more audio is taken."""
+        return self._end is not None
 
-    def _receive_audio(self, message: bytes) -> list[Event]:
-        if self._start is None:
-            raise ProtocolError("audio_before_start", "audio came before start or resume")
-        frame, before = frames.decode(message), self.next_seq
-        if self._end is not None and frame.sequence >= self._end:
-            return []
+    @property
+    def waits(self) -> bool:
+        """Whether a stop was asked that has not ended the utterance."""
+        return self.asked is not None and self._end is None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that the asked stop includes is held."""
+        return self._bound is not None and self.next_seq >= self._bound
+
+    @property
+    def answered_stops(self) -> frozenset[str]:
+        """The stop ids to which an answer is kept."""
+        return frozenset(self._answers)
+
+    def accept(self, frame: frames.Frame) -> AudioReceived | None:
+        """Take a frame; returns what it adds to the audio. Raises ``session_too_long``."""
+        if self.has_ended or (self._bound is not None and frame.sequence >= self._bound):
+            return None
+        before = self.next_seq
         pcm = self._journal.accept(frame, self._limits)
-        return [AudioReceived(pcm, self.next_seq)] if self.next_seq > before else []
+        return AudioReceived(pcm, self.next_seq) if self.next_seq > before else None
 
-    def _receive_stop(self, stop: Stop) -> list[Event]:
-        if self._start is None:
-            raise ProtocolError("stop_before_start", "stop came before start or resume")
-        if self._end is not None:
-            return []
-        captured = stop.final_captured_seq
-        self._end = self.next_seq if captured is None else captured
-        return [StopRequested(stop.stop_id, captured)]
+    def ask(self, stop: Stop) -> None:
+        """A connection asks for the final."""
+        if self.asked is None:
+            captured = stop.final_captured_seq
+            self.asked = stop
+            self._bound = self.next_seq if captured is None else captured
 
-    def _begin(self, start: Start) -> Started:
-        """A session begins empty, also by ``resume``: none is held between connections."""
-        self._start, self._journal, self._end = start, Journal(), None
-        return Started(
-            session_id=start.session_id,
-            control=min(start.control, SUPPORTED_CONTROL),
-            language=start.language,
-            context=start.context,
-            resumed=isinstance(start, Resume),
-            ack_seq=self.ack_seq,
-        )
+    def withdraw(self) -> None:
+        """The connection is gone, and what it asked with it; an end stays."""
+        self.asked = self._bound = None
 
-    def _check_size(self, message: bytes | str) -> None:
-        data = message if isinstance(message, bytes) else message.encode(errors="surrogatepass")
-        if len(data) > self._limits.max_message_bytes:
-            raise ProtocolError(
-                "message_too_large",
-                f"a message is {len(data)} bytes long, "
-                f"the limit is {self._limits.max_message_bytes}",
-            )
+    def end(self) -> End | None:
+        """End the utterance as the asked stop says, now.
+
+        None when of the audio that the client captured nothing is held that could be heard.
+        """
+        assert self.asked is not None and self._end is None, "one stop ends an utterance, once"
+        if not self.is_complete and self.next_seq == 0:
+            return None
+        self._end = End(self.asked.stop_id, self.next_seq, self.is_complete)
+        self._journal = Journal(next_seq=self.next_seq)  # what lies behind a gap is in no text
+        return self._end
+
+    def conclude(self, text: str, recognized_through_seq: int | None) -> None:
+        """The text of the utterance that has ended, and the coverage it has earned."""
+        assert self._end is not None, "an utterance that goes on has no final"
+        stop_id = self._end.stop_id
+        final = Final(self.session_id, stop_id, text, recognized_through_seq)
+        self._answers = {stop_id: final}
+
+    def answer(self) -> Final | None:
+        """The final for the stop that is asked; None while there is none.
+
+        One stop id gets one answer. Under another id the text is the same, and its coverage is
+        told only when that includes what this stop captured.
+        """
+        if self.asked is None or not self._answers:
+            return None
+        stop = self.asked
+        if stop.stop_id not in self._answers:
+            self._answers[stop.stop_id] = self._answer(stop)
+            if len(self._answers) > MAX_ANSWERS:
+                del self._answers[list(self._answers)[1]]  # the first is the end's own
+        return self._answers[stop.stop_id]
+
+    def _answer(self, stop: Stop) -> Final:
+        final = next(iter(self._answers.values()))
+        covered, captured = final.recognized_through_seq, stop.final_captured_seq
+        if covered is not None and captured is not None and captured > covered:
+            covered = None
+        return replace(final, stop_id=stop.stop_id, recognized_through_seq=covered)
 
 
 def _too_long(what: str) -> ProtocolError:

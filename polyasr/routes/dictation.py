@@ -9,7 +9,8 @@ from quart import Blueprint, Websocket, websocket
 
 from polyasr import languages
 from polyasr.errors import PolyasrError
-from polyasr.pipeline.connection import DictationConfig, run_dictation
+from polyasr.pipeline.connection import run_dictation
+from polyasr.pipeline.registry import SessionRegistry
 from polyasr.protocol.messages import Error
 from polyasr.routes.access import AccessRules
 from polyasr.routes.errors import INTERNAL_ERROR
@@ -48,10 +49,9 @@ class QuartSocket:
                 await self._connection.receive()
 
 
-def dictation(services: Services, rules: AccessRules) -> Blueprint:
+def dictation(services: Services, rules: AccessRules, sessions: SessionRegistry) -> Blueprint:
     """The blueprint."""
     blueprint = Blueprint("dictation", __name__)
-    config = DictationConfig.from_settings(services.settings)
 
     @blueprint.websocket("/ws/transcribe")
     async def dictate() -> None:
@@ -61,8 +61,8 @@ def dictation(services: Services, rules: AccessRules) -> Blueprint:
             rules.check_key(
                 websocket.headers.get("Authorization", ""), websocket.args.get("token", "")
             )
-            with services.sessions.enter():
-                await run_dictation(socket, services.engine, config, languages.parse)
+            with services.connections.enter():
+                await run_dictation(socket, sessions, languages.parse)
         except PolyasrError as error:
             await _refuse(socket, error)
         except Exception:

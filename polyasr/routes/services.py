@@ -10,16 +10,18 @@ from typing import Protocol
 import trio
 
 from polyasr.errors import PolyasrError, QueueFull, TooManySessions
-from polyasr.health import EngineStatus
-from polyasr.pipeline.types import Engine
+from polyasr.health import EngineStatus, Residency
+from polyasr.pipeline.types import Engine, VoiceEngine
 from polyasr.settings import Settings
 
-BATCH_CONCURRENCY = 2
-"""Recordings held decoded in memory at a time: one on the model and one being made ready for it.
-More would only cost memory (an hour is 230 MB), for the model thread takes one job at a time."""
+CONNECTIONS_A_SESSION = 2
+"""A client that comes back has a new connection while its old one is not yet known to be dead."""
+BATCH_CONCURRENCY = 8
+"""Recordings that are transcribed at a time: short ones have one segment each, and an engine that
+runs several segments at once gains by several. Each holds some 20 MB of audio at the most."""
 
 
-class ServingEngine(Engine, Protocol):
+class ServingEngine(Engine, VoiceEngine, Protocol):
     """The engine as the server sees it: the models, and how they are."""
 
     async def ready(self) -> None:
@@ -28,6 +30,14 @@ class ServingEngine(Engine, Protocol):
 
     def status(self) -> EngineStatus:
         """How the engine is now; cheap."""
+        ...
+
+    def residency(self) -> Residency:
+        """Which units of models are in memory; cheap."""
+        ...
+
+    async def unload(self) -> tuple[str, ...]:
+        """Free the memory of all units now; the names of those that were loaded."""
         ...
 
 
@@ -53,19 +63,20 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One server's settings, its engine, and its two limits."""
+    """One server's settings, its engine, and its limits."""
 
     settings: Settings
     engine: ServingEngine
-    sessions: Gate
+    connections: Gate
     queue: Gate
     batch_turns: trio.CapacityLimiter
 
 
 def open_services(settings: Settings, engine: ServingEngine) -> Services:
     """The services of one server."""
-    sessions = TooManySessions(
-        f"this server holds {settings.max_sessions} dictations, its limit: "
+    connections = CONNECTIONS_A_SESSION * settings.max_sessions
+    too_many = TooManySessions(
+        f"this server has {connections} dictation connections, its limit: "
         "try again later, or raise POLYASR_MAX_SESSIONS"
     )
     queue = QueueFull(
@@ -75,7 +86,7 @@ def open_services(settings: Settings, engine: ServingEngine) -> Services:
     return Services(
         settings=settings,
         engine=engine,
-        sessions=Gate(settings.max_sessions, sessions),
+        connections=Gate(connections, too_many),
         queue=Gate(settings.max_queue_size, queue),
         batch_turns=trio.CapacityLimiter(BATCH_CONCURRENCY),
     )

@@ -17,7 +17,8 @@ from trio.testing import MockClock
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from polyasr.client import DictationFailed, ServerUnreachable, open_dictation, transcribe
-from polyasr.client.dictation import FRAME_BYTES, speak
+from polyasr.client.capture import FRAME_BYTES
+from polyasr.client.dictation import speak
 from polyasr.errors import ConfigurationError
 from polyasr.protocol.frames import Frame, decode
 from polyasr.protocol.messages import Ack, Done, Error, Final, Partial, Started, StopExpired
@@ -181,7 +182,7 @@ async def test_a_server_that_vanishes_is_an_error_and_never_an_empty_text() -> N
 
     async with server(vanish) as url:
         with pytest.raises(DictationFailed, match="1011"):
-            async with open_dictation(url) as dictation:
+            async with open_dictation(url, patience=0) as dictation:
                 [event async for event in dictation]
         gc.collect()  # a connection left open is a warning, and a warning is a failure
 

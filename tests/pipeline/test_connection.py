@@ -2,92 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 import trio
 from trio.testing import MockClock
 
-from polyasr import languages
 from polyasr.errors import InferenceFailed, ModelUnavailable
-from polyasr.pipeline.connection import GOODBYE_WAIT, DictationConfig, run_dictation
-from polyasr.pipeline.decoder import STOP_WAIT, Disconnected
+from polyasr.pipeline.connection import GOODBYE_WAIT, STOP_WAIT
 from polyasr.pipeline.types import Hypothesis
 from polyasr.protocol.frames import Frame, encode
 from tests.fakes import Asked, ScriptedEngine, silence, tone
-
-Message = dict[str, Any]
-
-
-class ScriptedClient:
-    """The other end of a socket: says what the test says, keeps what it hears."""
-
-    def __init__(self) -> None:
-        self._say, self._said = trio.open_memory_channel[bytes | str](100)
-        self._heard, self._hear = trio.open_memory_channel[Message](100)
-        self.closed: int | None = None
-
-    async def receive(self) -> bytes | str:
-        try:
-            return await self._said.receive()
-        except trio.EndOfChannel:
-            raise Disconnected from None
-
-    async def send(self, text: str) -> None:
-        await self._heard.send(json.loads(text))
-
-    async def close(self, code: int) -> None:
-        self.closed = code
-        self._heard.close()
-
-    async def say(self, type_: str, **fields: object) -> None:
-        await self._say.send(json.dumps({"type": type_, **fields}))
-
-    async def start(self, control: int = 2, **fields: object) -> Message:
-        await self.say("start", protocol=1, sessionId="a", control=control, **fields)
-        return await self.next("started")
-
-    async def audio(self, pcm16: bytes, first: int = 0) -> int:
-        """Send frames of 100 ms; returns the number of the next one."""
-        pieces = [pcm16[at : at + 3200] for at in range(0, len(pcm16), 3200)]
-        for sequence, piece in enumerate(pieces, start=first):
-            await self._say.send(encode(Frame(sequence, piece)))
-        return first + len(pieces)
-
-    async def raw(self, message: bytes | str) -> None:
-        await self._say.send(message)
-
-    async def next(self, *types: str) -> Message:
-        """The next message of one of these types."""
-        async for message in self._hear:
-            if message["type"] in types:
-                return message
-        raise AssertionError(f"closed before {types}")
-
-    async def rest(self) -> list[Message]:
-        return [message async for message in self._hear]
-
-    def hang_up(self) -> None:
-        self._say.close()
-
-
-@asynccontextmanager
-async def dictation(
-    engine: ScriptedEngine | None = None, client: ScriptedClient | None = None
-) -> AsyncIterator[ScriptedClient]:
-    client = client or ScriptedClient()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(
-            run_dictation,
-            client,
-            engine or ScriptedEngine(),
-            DictationConfig(),
-            languages.parse,
-        )
-        yield client
+from tests.peers import ScriptedClient, dictation
 
 
 async def test_an_utterance_is_acknowledged_shown_and_answered() -> None:
@@ -127,8 +51,7 @@ async def test_every_frame_is_acknowledged_in_the_end() -> None:
     async with dictation() as client:
         await client.start()
         n_frames = await client.audio(silence(1.0))
-        while (await client.next("ack"))["ackSeq"] < n_frames - 1:
-            pass
+        await client.acknowledged(n_frames - 1)
         client.hang_up()
 
 

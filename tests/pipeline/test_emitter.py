@@ -3,8 +3,8 @@ from typing import Any
 
 import trio
 
-from polyasr.pipeline.emitter import Outbox, emit
-from polyasr.protocol.messages import Ack, Done, Partial, Started
+from polyasr.pipeline.emitter import ROOM, Outbox, emit
+from polyasr.protocol.messages import Ack, Done, Partial, Resumed, Started
 
 
 class SlowReader:
@@ -64,3 +64,37 @@ async def test_a_new_session_begins_without_what_was_shown_before() -> None:
         outbox.close()
         await reader.take(3)
     assert reader.got[-1]["delta"] == "one two"
+
+
+async def test_after_a_resume_the_first_partial_claims_to_extend_nothing() -> None:
+    outbox, reader = Outbox(), SlowReader()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(emit, outbox, reader)
+        outbox.put(Resumed("a", 4))
+        outbox.show(Partial("a", "one"))
+        await reader.take(2)
+        outbox.show(Partial("a", "one two"))
+        outbox.close()
+        await reader.take(1)
+    assert [m.get("delta") for m in reader.got[1:]] == [None, " two"]
+
+
+async def test_who_waits_for_room_waits_until_the_client_reads() -> None:
+    outbox, reader = Outbox(), SlowReader()
+    for number in range(ROOM + 1):
+        outbox.put(Started(str(number), -1))
+    let_in = trio.Event()
+
+    async def wait() -> None:
+        await outbox.has_room()
+        let_in.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(emit, outbox, reader)
+        nursery.start_soon(wait)
+        await reader.take(0)
+        assert not let_in.is_set()
+        await reader.take(1)
+        assert let_in.is_set()
+        outbox.close()
+        await reader.take(ROOM)

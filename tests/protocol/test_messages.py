@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from polyasr.errors import ProtocolError
 from polyasr.protocol import messages
-from polyasr.protocol.messages import Partial, Resume, Start, Stop, parse_client, parse_server
+from polyasr.protocol.messages import (
+    MAX_ID,
+    Partial,
+    Resume,
+    Start,
+    Stop,
+    parse_client,
+    parse_server,
+)
 
 
 def start(**fields: object) -> str:
@@ -30,11 +38,11 @@ def start(**fields: object) -> str:
             '{"type": "ack", "protocol": 1, "sessionId": "a", "ackSeq": 7}',
         ),
         (
-            messages.Partial.following("你", "a", "你好"),
+            messages.Partial("a", "你好").following("你"),
             '{"type": "partial", "sessionId": "a", "partial": "你好", "delta": "好"}',
         ),
         (
-            messages.Partial.following("Open a", "a", "Open the"),
+            messages.Partial("a", "Open the").following("Open a"),
             '{"type": "partial", "sessionId": "a", "partial": "Open the"}',
         ),
         (
@@ -122,7 +130,7 @@ def test_a_delta_is_there_exactly_when_it_makes_the_new_text_of_the_old(
     before: str, added: str | None, other: str
 ) -> None:
     text = other if added is None else before + added
-    delta = Partial.following(before, "a", text).delta
+    delta = Partial("a", text).following(before).delta
     if text.startswith(before):
         assert delta is not None
         assert before + delta == text
@@ -254,3 +262,13 @@ FIELDS = ["type", "protocol", "sessionId", "control", "stopId", "finalCapturedSe
 def test_any_object_is_a_message_or_a_protocol_error(fields: dict[str, object]) -> None:
     with suppress(ProtocolError):
         assert isinstance(parse_client(json.dumps(fields)), (Start, Stop))
+
+
+@pytest.mark.parametrize(
+    "message", ['{{"type": "start", "sessionId": "{}"}}', '{{"type": "stop", "stopId": "{}"}}']
+)
+def test_an_id_is_kept_and_so_its_length_is_bounded(message: str) -> None:
+    assert parse_client(message.format("é" * MAX_ID))
+    with pytest.raises(ProtocolError, match="257 characters") as caught:
+        parse_client(message.format("x" * (MAX_ID + 1)))
+    assert caught.value.code == "unsupported_message"

@@ -140,6 +140,7 @@ async def test_a_dictation_too_many_is_refused_and_a_place_is_free_again_later()
             await first.say(**START)
             await first.hear()
             async with dictating(server) as second:
+                await second.say(**{**START, "sessionId": "s2"})
                 heard, code = await second.hear_out()
             assert (heard[0]["code"], code) == ("too_many_sessions", 1008)
             await first.say(type="stop", stopId="a", finalCapturedSeq=0)
@@ -149,7 +150,7 @@ async def test_a_dictation_too_many_is_refused_and_a_place_is_free_again_later()
             assert (await third.hear())["type"] == "started"
 
 
-async def test_a_client_that_vanishes_frees_its_place_and_its_work() -> None:
+async def test_a_client_that_vanishes_comes_back_to_its_session() -> None:
     held = HeldModel()
     async with serving(ScriptedEngine(held.script), max_sessions=1) as server:
         async with dictating(server) as peer:
@@ -157,11 +158,25 @@ async def test_a_client_that_vanishes_frees_its_place_and_its_work() -> None:
             await peer.speak(0, tone(1))
             await held.begun.wait()
             await peer.stream.aclose()  # without a close handshake
-        with trio.fail_after(5):
-            await held.cancelled.wait()
-        async with dictating(server) as other:
-            await other.say(**START)
-            assert (await other.hear())["type"] == "started"
+        async with dictating(server) as again:
+            await again.say(**{**START, "type": "resume"})
+            resumed = await again.hear()
+            held.release.set()
+            await again.say(type="stop", stopId="a", finalCapturedSeq=1)
+            heard, code = await again.hear_out()
+    assert (resumed["type"], resumed["ackSeq"]) == ("resumed", 0)
+    assert (heard[-2]["text"], heard[-2]["recognizedThroughSeq"], code) == ("Hello.", 1, 1000)
+
+
+async def test_connections_are_bounded_also_those_that_say_nothing() -> None:
+    async with (
+        serving(ScriptedEngine(), max_sessions=1) as server,
+        dictating(server),
+        dictating(server),
+        dictating(server) as third,
+    ):
+        heard, code = await third.hear_out()
+    assert (heard[0]["code"], code) == ("too_many_sessions", 1008)
 
 
 async def test_a_fault_of_the_server_is_told_and_closes_with_1011(

@@ -1,0 +1,132 @@
+"""A dictation that outlives its connections: its state, its stages, and whoever listens now.
+
+    Backlog → detect_speech → filter_speakers → recognize → deliver → the line that is attached
+
+Each stage owns its ends of the channels between them and closes them with a plain ``with``. The
+end of audio travels in-band.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from polyasr.pipeline.config import DictationConfig
+from polyasr.pipeline.decoder import Backlog
+from polyasr.pipeline.line import POLICY_VIOLATION, Line
+from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
+from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
+from polyasr.pipeline.types import AudioChunk, EndOfAudio, Engine, Final, Partial
+from polyasr.pipeline.vad import Detected, detect_speech
+from polyasr.protocol import messages
+from polyasr.protocol.frames import Frame
+from polyasr.protocol.session import Session
+
+AUDIO_CHUNKS = 600
+"""Chunks of at most 1 s that wait for the detector: a minute of 100 ms frames."""
+PASSAGE_EVENTS = 64
+"""Windows of 160 ms that wait for a stage: about 10 s, more than a decode takes."""
+
+
+class HeldSession:
+    """One session. What a connection asks of it is done at once, so that losing the connection
+    leaves nothing half done."""
+
+    def __init__(
+        self, session_id: str, options: RecognizerOptions, config: DictationConfig
+    ) -> None:
+        self.state = Session(session_id, config.limits)
+        self.line: Line | None = None
+        self.lifetime = trio.CancelScope()
+        """Around the session's task; its deadline is when the session is given up."""
+        self._options, self._config = options, config
+        self._backlog = Backlog()
+        self._shown: messages.Partial | None = None
+
+    def attach(self, line: Line) -> None:
+        """Serve this line from now on; one that was attached before is closed, the newer wins."""
+        if self.line is not None:
+            self.line.hang_up(POLICY_VIOLATION)
+            self.state.withdraw()
+        self.line = line
+        if not self.state.has_ended:
+            self.lifetime.deadline = float("inf")
+
+    def detach(self) -> None:
+        """The connection is gone; wait for the next."""
+        self.line = None
+        self.state.withdraw()
+        if not self.state.has_ended:
+            self.lifetime.deadline = trio.current_time() + self._config.resume_ttl
+
+    def show_again(self) -> None:
+        """Show a client that comes back where the text is."""
+        if self.line is not None and self._shown is not None and not self.state.has_ended:
+            self.line.outbox.show(self._shown)
+
+    def accept(self, frame: Frame) -> None:
+        """Journal a frame. Raises ``session_too_long``."""
+        received = self.state.accept(frame)
+        if received is not None:
+            self._backlog.add(received)
+        self._end_if_complete()
+
+    def ask(self, stop: messages.Stop) -> None:
+        """The line that is attached asks for the final, which it gets when there is one."""
+        self.state.ask(stop)
+        self._end_if_complete()
+        self._answer()
+
+    def end(self) -> bool:
+        """End the utterance as the stop says, with what is held; False if that is nothing."""
+        end = self.state.end()
+        if end is not None:
+            self._backlog.end(end)
+        return end is not None
+
+    async def drained(self) -> None:
+        """Wait until there is room for more audio."""
+        await self._backlog.drained()
+
+    async def recognize(self, engine: Engine) -> None:
+        """Run the stages until the final is there. Raises what a stage raises, in groups."""
+        to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](AUDIO_CHUNKS)
+        to_recognizer, heard = trio.open_memory_channel[Heard](PASSAGE_EVENTS)
+        to_client, results = trio.open_memory_channel[Partial | Final](1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._backlog.pass_on, to_vad)
+            if self._config.speaker_filter:
+                to_filter, passages = trio.open_memory_channel[Detected](PASSAGE_EVENTS)
+                judge = SpeakerFilter(engine.speaker_encoder)
+                nursery.start_soon(detect_speech, engine.open_detector(), audio, to_filter)
+                nursery.start_soon(filter_speakers, judge, passages, to_recognizer)
+            else:
+                nursery.start_soon(detect_speech, engine.open_detector(), audio, to_recognizer)
+            nursery.start_soon(recognize, engine, self._options, heard, to_client)
+            nursery.start_soon(self._deliver, results)
+
+    async def _deliver(self, results: trio.MemoryReceiveChannel[Partial | Final]) -> None:
+        """Turn results into messages."""
+        with results:
+            async for result in results:
+                match result:
+                    case Partial():
+                        self._show(result.text)
+                    case Final():
+                        self.state.conclude(result.text, result.recognized_through_seq)
+                        self._answer()
+
+    def _show(self, text: str) -> None:
+        """Show a text, once."""
+        if self._shown is None or self._shown.partial != text:
+            self._shown = messages.Partial(self.state.session_id, text)
+            if self.line is not None:
+                self.line.outbox.show(self._shown)
+
+    def _end_if_complete(self) -> None:
+        if self.state.waits and self.state.is_complete:
+            self.end()
+
+    def _answer(self) -> None:
+        final = self.state.answer()
+        if final is not None and self.line is not None:
+            self.line.answer(final)

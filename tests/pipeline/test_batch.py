@@ -1,0 +1,153 @@
+"""A whole recording through the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from polyasr.errors import InferenceFailed, UnsupportedAudio
+from polyasr.pipeline import batch
+from polyasr.pipeline.batch import UNDER_WAY
+from polyasr.pipeline.recognizer import RecognizerOptions
+from polyasr.pipeline.types import Hypothesis, Segment, Urgency
+from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
+from tests.fakes import Asked, HeldModel, ScriptedEngine, silence, tone
+
+OPTIONS = RecognizerOptions()
+SENTENCE = from_pcm16(tone(8.16) + silence(0.8))
+"""Long enough that the pause behind it ends a segment."""
+
+
+def blocks_of(samples: Samples, length: int = 3 * SAMPLE_RATE + 1) -> Iterator[Samples]:
+    return iter([samples[at : at + length] for at in range(0, len(samples), length)])
+
+
+async def numbered(asked: Asked) -> Hypothesis:
+    """What is loud at the first sample tells which sentence it is."""
+    return Hypothesis(f"{len(asked.samples)}", "English")
+
+
+async def test_segments_are_cut_at_pauses_and_lie_where_they_were_said() -> None:
+    engine = ScriptedEngine()
+    samples = np.tile(SENTENCE, 3)
+    transcript = await batch.transcribe(engine, blocks_of(samples), OPTIONS)
+    assert transcript.text == "Hello. Hello. Hello."
+    assert transcript.n_samples == len(samples)
+    period = len(SENTENCE) / SAMPLE_RATE
+    starts = [segment.start / SAMPLE_RATE for segment in transcript.segments]
+    assert starts == pytest.approx([0, period, 2 * period], abs=0.32)
+    assert all(asked.urgency == Urgency.BATCH for asked in engine.asked)
+
+
+@pytest.mark.parametrize("length", [1, 160_000, 10**9])
+async def test_how_the_audio_comes_in_blocks_changes_nothing(length: int) -> None:
+    samples = SENTENCE[-20_000:] if length == 1 else np.tile(SENTENCE, 5)
+    found = []
+    for size in (length, 7 * SAMPLE_RATE):
+        engine = ScriptedEngine(numbered)
+        transcript = await batch.transcribe(engine, blocks_of(samples, size), OPTIONS)
+        found.append((transcript, [asked.samples.tolist() for asked in engine.asked]))
+    assert found[0] == found[1]
+
+
+async def test_speech_without_a_pause_is_cut_before_it_grows_too_long() -> None:
+    engine = ScriptedEngine()
+    samples = from_pcm16(tone(70))
+    transcript = await batch.transcribe(engine, blocks_of(samples), OPTIONS)
+    assert [len(asked.samples) <= 30 * SAMPLE_RATE for asked in engine.asked] == [True] * 3
+    assert sum(len(asked.samples) for asked in engine.asked) == len(samples)
+    assert len(transcript.segments) == 3
+
+
+async def asked_for(engine: ScriptedEngine, number: int) -> None:
+    """Wait until so many decodes have been asked for, and nothing more happens."""
+    with trio.fail_after(30):
+        while len(engine.asked) < number:
+            await wait_all_tasks_blocked(0.05)
+    await wait_all_tasks_blocked(0.2)
+    assert len(engine.asked) == number
+
+
+async def test_several_segments_are_under_way_and_no_more_audio_is_drawn_meanwhile() -> None:
+    held, engine, drawn = HeldModel(), ScriptedEngine(), 0
+
+    def endless() -> Iterator[Samples]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield SENTENCE
+
+    async def many_are_quick(asked: Asked) -> Hypothesis:
+        number = len(engine.asked)
+        return await (numbered(asked) if number <= UNDER_WAY else held.script(asked))
+
+    engine.script = many_are_quick
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(batch.transcribe, engine, endless(), OPTIONS)
+        await asked_for(engine, 2 * UNDER_WAY)
+        assert engine.pins == 1
+        assert drawn < 2 * UNDER_WAY + 25  # the bounded channels between the stages
+        nursery.cancel_scope.cancel()
+    assert engine.pins == 0
+
+
+async def test_the_first_segment_has_the_model_to_itself() -> None:
+    held = HeldModel()
+    engine = ScriptedEngine(held.script)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(batch.transcribe, engine, blocks_of(np.tile(SENTENCE, 5)), OPTIONS)
+        await asked_for(engine, 1)
+        held.release.set()
+    assert len(engine.asked) == 5
+
+
+async def test_a_segment_is_told_once_it_and_all_before_it_are_there() -> None:
+    second_may_end = trio.Event()
+    told: list[str] = []
+    engine = ScriptedEngine()
+
+    async def second_is_slow(asked: Asked) -> Hypothesis:
+        number = len(engine.asked)
+        if number == 2:
+            await second_may_end.wait()
+        return Hypothesis(f"{number}.", "English")
+
+    async def tell(segment: Segment) -> None:
+        told.append(segment.text)
+
+    engine.script = second_is_slow
+    async with trio.open_nursery() as nursery:
+        blocks = blocks_of(np.tile(SENTENCE, 4))
+        nursery.start_soon(batch.transcribe, engine, blocks, OPTIONS, tell)
+        await asked_for(engine, 3)
+        assert told == ["1."]
+        second_may_end.set()
+    assert told == ["1.", "2.", "3.", "4."]
+
+
+async def test_silence_is_no_segment() -> None:
+    engine = ScriptedEngine()
+    transcript = await batch.transcribe(engine, blocks_of(from_pcm16(silence(20))), OPTIONS)
+    assert (transcript.text, transcript.segments, engine.asked) == ("", (), [])
+    assert transcript.n_samples == 20 * SAMPLE_RATE
+
+
+async def test_a_failed_decode_ends_it_with_its_error() -> None:
+    async def fail(asked: Asked) -> Hypothesis:
+        raise InferenceFailed("NaN")
+
+    with pytest.raises(InferenceFailed, match="NaN"):
+        await batch.transcribe(ScriptedEngine(fail), blocks_of(np.tile(SENTENCE, 9)), OPTIONS)
+
+
+async def test_audio_that_turns_out_damaged_ends_it_with_its_error() -> None:
+    def broken() -> Iterator[Samples]:
+        yield SENTENCE
+        raise UnsupportedAudio("cut off")
+
+    with pytest.raises(UnsupportedAudio, match="cut off"):
+        await batch.transcribe(ScriptedEngine(), broken(), OPTIONS)
