@@ -42,6 +42,12 @@ class InvalidRequest(PolyasrError):
         self.param = param
 
 
+class MissingField(InvalidRequest):
+    """A field that a request must have is not there."""
+
+    code = "missing_field"
+
+
 class UnsupportedAudio(InvalidRequest):
     """The bytes are not audio that can be decoded."""
 
@@ -54,6 +60,13 @@ class UploadTooLarge(InvalidRequest):
 
     code = "upload_too_large"
     status = 413
+
+
+class NotAvailable(InvalidRequest):
+    """The request is sound, and asks for what this server cannot do as it is set up."""
+
+    code = "not_available"
+    status = 501
 
 
 class Unauthorized(PolyasrError):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from polyasr import audio
 from polyasr.errors import InvalidRequest, UnsupportedAudio, UploadTooLarge
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16, to_pcm16
+from tests.media import EVERYDAY, media
 
 EVERY_VALUE = np.arange(-32768, 32768, dtype=np.int16)
 
@@ -118,6 +119,7 @@ def test_no_audio_is_a_request_that_cannot_be_used(nothing: bytes) -> None:
         b"RIFF",
         b"a letter, not a recording" * 100,
         b"<html></html>",
+        b"PK\x03\x04\x14\0\0\0\x08\0" + b"a zip" * 1000,
         bytes(10_000),
         encoded(EVERY_VALUE)[:30],
     ],
@@ -153,12 +155,106 @@ def test_a_header_that_claims_more_than_is_there_costs_nothing() -> None:
     assert len(decode(boasting)) == len(EVERY_VALUE)
 
 
-@pytest.mark.parametrize("rate", [1, 50])
-def test_a_header_that_claims_a_tiny_rate_meets_the_limit_on_length(rate: int) -> None:
-    with pytest.raises(UploadTooLarge):
+@pytest.mark.parametrize("rate", [1, 50, 2**31 - 1])
+def test_a_header_that_claims_an_absurd_rate_is_told_so(rate: int) -> None:
+    with pytest.raises(UnsupportedAudio, match=f"rate of {rate} Hz"):
         decode(with_rate(encoded(EVERY_VALUE), rate))
 
 
-def test_a_header_that_claims_a_huge_rate_leaves_no_audio() -> None:
-    with pytest.raises(InvalidRequest, match="empty"):
-        decode(with_rate(encoded(EVERY_VALUE), 2**31 - 1))
+def test_a_small_file_that_claims_hours_is_told_so() -> None:
+    flac = bytearray(encoded(tone(16000, 0.05), form="FLAC"))
+    claimed = 16000 * 36000  # the low 32 bits of the count of samples in STREAMINFO
+    flac[22:26] = claimed.to_bytes(4, "big")
+    with pytest.raises(UnsupportedAudio, match="claims 36000"):
+        decode(bytes(flac))
+
+
+def test_more_channels_than_a_place_is_known_for_are_mixed_alike() -> None:
+    channels = np.stack([tone(16000, 1.0)] + 6 * [np.zeros(16000, np.float32)], 1)
+    decoded = decode(encoded(channels, sub="FLOAT"))
+    assert np.abs(decoded).max() == pytest.approx(0.5 / 7, rel=0.5)
+
+
+@pytest.mark.parametrize(("container", "codec", "picture"), EVERYDAY, ids=str)
+def test_recordings_of_phones_browsers_and_cameras_become_16_khz(
+    container: str, codec: str, picture: bool
+) -> None:
+    decoded = decode(media(container, codec, picture=picture))
+    assert len(decoded) == pytest.approx(32000, abs=1600)  # priming and padding of the codec
+    assert int(np.abs(np.fft.rfft(decoded[8000:24000])).argmax()) == 440
+    assert np.abs(decoded[8000:24000]).max() == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_channels_of_a_film_are_mixed_with_its_speech_in_front() -> None:
+    everywhere = decode(media("matroska", "flac", layout="5.1"))
+    centre = decode(media("matroska", "flac", layout="5.1", silent=("FL", "FR", "BL", "BR")))
+    bass = decode(media("matroska", "flac", layout="5.1", silent=("FL", "FR", "FC", "BL", "BR")))
+    assert np.abs(everywhere).max() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(centre).max() == pytest.approx(0.5 / (2 + 2**0.5), abs=0.01)
+    assert not bass.any()
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4", "mpegts"])
+def test_sound_that_begins_after_the_picture_keeps_its_time(container: str) -> None:
+    decoded = decode(media(container, "aac", picture=True, late=12.0, seconds=14))
+    loud = np.flatnonzero(np.abs(decoded) > 0.1) / SAMPLE_RATE
+    assert loud[0] == pytest.approx(12, abs=0.1)
+    assert loud[-1] == pytest.approx(26, abs=0.1)
+
+
+def test_a_picture_without_sound_is_told_so() -> None:
+    with pytest.raises(InvalidRequest, match="no sound track") as refused:
+        decode(media("mp4", None, picture=True))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("webm", "libopus")])
+def test_a_recording_that_lost_its_end_is_told_so(container: str, codec: str) -> None:
+    whole = media(container, codec, seconds=5)
+    with pytest.raises(UnsupportedAudio, match=r"missing|cut off"):
+        decode(whole[: len(whole) // 2])
+
+
+def test_a_few_damaged_packets_are_passed_over_and_many_are_told() -> None:
+    mp4 = bytearray(media("adts", "aac", seconds=20))
+    middle = len(mp4) // 2
+    noise = np.random.default_rng(0).bytes(len(mp4))
+    mp4[middle : middle + 200] = noise[:200]
+    assert len(decode(bytes(mp4))) == pytest.approx(20 * SAMPLE_RATE, abs=SAMPLE_RATE)
+    mp4[2000:] = noise[2000:]
+    with pytest.raises(UnsupportedAudio):
+        decode(bytes(mp4))
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "ffconcat version 1.0\nfile '{}'\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{}\n#EXT-X-ENDLIST\n",
+    ],
+    ids=["concat", "hls"],
+)
+def test_an_upload_that_names_files_of_the_server_does_not_get_them(
+    listing: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.ts"
+    secret.write_bytes(media("mpegts", "aac"))
+    with pytest.raises(UnsupportedAudio, match="not audio"):
+        decode(listing.format(secret).encode())
+
+
+def test_blocks_come_before_the_end_has_been_read() -> None:
+    class Watched(io.BytesIO):
+        furthest = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.furthest = max(self.furthest, self.tell())
+            return data
+
+    source = Watched(encoded(np.zeros(3600 * SAMPLE_RATE // 4, np.int16)))
+    pieces = audio.blocks(source, max_seconds=3600)
+    first = next(pieces)
+    assert len(first) <= 10 * SAMPLE_RATE + 4096
+    assert source.furthest < len(source.getvalue()) // 4
+    assert len(first) + sum(map(len, pieces)) == 3600 * SAMPLE_RATE // 4

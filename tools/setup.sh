@@ -42,6 +42,7 @@ assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()' 2>/dev/
     if [ -n "$extra" ]; then
         command -v espeak-ng >/dev/null || echo "espeak-ng libespeak-ng1"
         command -v flite >/dev/null || echo flite
+        command -v curl >/dev/null || echo curl
     fi
 }
 

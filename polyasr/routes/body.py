@@ -1,7 +1,7 @@
-"""Request bodies with back-pressure: a client sends no faster than its upload is read.
+"""Requests whose bodies have back-pressure, and which own the tasks that work for them.
 
 Quart takes a body in as fast as it comes and keeps in memory what nobody has read yet, which on a
-fast network is the whole upload.
+fast network is the whole upload. Here a client sends no faster than its upload is read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Generator
 from typing import Any
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart import request
 from quart.wrappers import Request
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers.request import TrioBody, TrioRequest
@@ -55,9 +56,20 @@ class BoundedBody(TrioBody):
 
 
 class BoundedRequest(TrioRequest):
-    """A request with such a body."""
+    """A request with such a body.
+
+    ``tasks`` is the nursery of the exchange: it ends when the response has been sent or the client
+    is gone, and what still runs in it is cancelled then.
+    """
 
     body_class = BoundedBody
+    tasks: trio.Nursery
+
+
+def exchange_tasks() -> trio.Nursery:
+    """The nursery of the exchange that the calling task belongs to."""
+    assert isinstance(request, BoundedRequest)
+    return request.tasks
 
 
 class BoundedHTTPConnection(TrioASGIHTTPConnection):
@@ -78,3 +90,11 @@ class BoundedHTTPConnection(TrioASGIHTTPConnection):
                 body.set_complete()
             await body.wait_for_room()
         nursery.cancel_scope.cancel()
+
+    async def handle_request(  # type: ignore[override]  # as in the base class, against its own
+        self, nursery: trio.Nursery, request: Request, send: ASGISendCallable
+    ) -> None:
+        """Answer the request."""
+        assert isinstance(request, BoundedRequest)
+        request.tasks = nursery
+        await super().handle_request(nursery, request, send)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from quart import Response, has_request_context, jsonify, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from polyasr.errors import PolyasrError
+from polyasr.errors import InvalidRequest, MissingField, PolyasrError
 from polyasr.routes.services import ServingEngine
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ values up to a minute."""
 TRANSIENT = frozenset({408, 429, 503})
 """Statuses that say: the same request may succeed later."""
 INTERNAL_ERROR = "an internal error of this server; its log says more"
+MISSING_ELSEWHERE = 422
+"""What whisper-asr-webservice answers when a field is missing; with OpenAI it is 400."""
 MESSAGES = {
     404: "there is nothing at {method} {path}",
     405: "{path} does not take {method}",
@@ -32,18 +35,24 @@ def register_errors(app: QuartTrio, engine: ServingEngine) -> None:
 
     @app.errorhandler(PolyasrError)
     async def tell(error: PolyasrError) -> Response:
-        if error.status >= 500:
+        if error.status >= 500 and not isinstance(error, InvalidRequest):
             log.error("%s %s", error.code, error, exc_info=error)
-        param = getattr(error, "param", None)
-        return _with_retry_headers(_body(str(error), error.code, error.status, param))
+        response = jsonify(envelope(error) if _is_openai() else {"detail": str(error)})
+        response.status_code = error.status
+        if isinstance(error, MissingField) and not _is_openai():
+            response.status_code = MISSING_ELSEWHERE
+        return _with_retry_headers(response)
 
     @app.errorhandler(HTTPException)
     async def tell_http(error: HTTPException) -> Response:
         status = error.code or 500
         method, path = (request.method, request.path) if has_request_context() else ("", "")
         message = MESSAGES.get(status, error.description or error.name)
+        message = message.format(method=method, path=path)
         code = error.name.lower().replace(" ", "_")
-        response = _body(message.format(method=method, path=path), code, status, None)
+        body = _envelope(message, code, status, None) if _is_openai() else {"detail": message}
+        response: Response = jsonify(body)
+        response.status_code = status
         response.headers.extend(_protocol_headers(error))
         return _with_retry_headers(response)
 
@@ -59,15 +68,19 @@ def register_errors(app: QuartTrio, engine: ServingEngine) -> None:
         return response
 
 
-def _body(message: str, code: str, status: int, param: str | None) -> Response:
-    if has_request_context() and request.path.startswith("/v1/"):
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        envelope = {"message": message, "type": kind, "param": param, "code": code}
-        response: Response = jsonify({"error": envelope})
-    else:
-        response = jsonify({"detail": message})
-    response.status_code = status
-    return response
+def envelope(error: PolyasrError) -> Mapping[str, object]:
+    """An error as OpenAI's API tells it."""
+    return _envelope(str(error), error.code, error.status, getattr(error, "param", None))
+
+
+def _envelope(message: str, code: str, status: int, param: str | None) -> Mapping[str, object]:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _is_openai() -> bool:
+    """Whether the request is of OpenAI's API."""
+    return has_request_context() and request.path.startswith("/v1/")
 
 
 def _protocol_headers(error: HTTPException) -> list[tuple[str, str]]:

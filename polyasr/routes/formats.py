@@ -1,7 +1,7 @@
 """A transcript in the response formats of OpenAI's transcription API. Pure.
 
 What the model does not tell is left out: `no_speech_prob` always, `avg_logprob` for a segment
-without token probabilities.
+without token probabilities. The times of words are guessed for subtitles and told nowhere.
 """
 
 from __future__ import annotations
@@ -9,9 +9,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 
+from polyasr import subtitles
+from polyasr.pipeline.text import glue
 from polyasr.pipeline.types import Segment, Transcript
 from polyasr.samples import SAMPLE_RATE
 
+SUBTITLES: Mapping[str, str] = {
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
+    "tsv": "text/tab-separated-values",
+}
+"""The formats of ``subtitle_file`` and their media types."""
 SAMPLES_PER_SEEK = SAMPLE_RATE // 100
 """Whisper counts `seek` in spectrogram frames, of which a second has 100."""
 
@@ -24,6 +32,27 @@ def json(transcript: Transcript) -> Mapping[str, object]:
 def text(transcript: Transcript) -> str:
     """``response_format=text``: the text and a newline, as OpenAI's API answers."""
     return transcript.text + "\n"
+
+
+def subtitle_file(transcript: Transcript, form: str) -> str:
+    """The transcript as subtitles, in one of SUBTITLES. Takes a second for a long film."""
+    write = {"srt": subtitles.srt, "vtt": subtitles.vtt, "tsv": subtitles.tsv}[form]
+    return write(subtitles.cues(subtitles.guessed_words(transcript.segments)))
+
+
+def delta(before: str, segment: Segment) -> str:
+    """What a segment adds to the text that was told before."""
+    return glue(before, segment.text) + segment.text
+
+
+def delta_event(value: str) -> Mapping[str, object]:
+    """``stream``: more of the text."""
+    return {"type": "transcript.text.delta", "delta": value}
+
+
+def done_event(transcript: Transcript) -> Mapping[str, object]:
+    """``stream``: all of the text."""
+    return {"type": "transcript.text.done", **json(transcript)}
 
 
 def verbose_json(transcript: Transcript, language: str | None) -> Mapping[str, object]:
@@ -40,6 +69,11 @@ def verbose_json(transcript: Transcript, language: str | None) -> Mapping[str, o
         "segments": [_segment(i, segment) for i, segment in enumerate(transcript.segments)],
         "usage": _usage(transcript),
     }
+
+
+def timed_text(segment: Segment) -> Mapping[str, object]:
+    """A segment as whisper-asr-webservice tells it."""
+    return {"start": _seconds(segment.start), "end": _seconds(segment.end), "text": segment.text}
 
 
 def _segment(index: int, segment: Segment) -> Mapping[str, object]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import trio
 from quart import Request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from polyasr.errors import InvalidRequest, UploadTooLarge
+from polyasr.errors import InvalidRequest, MissingField, UploadTooLarge
 
 MIB = 2**20
 IN_MEMORY_BYTES = MIB
@@ -30,8 +31,19 @@ PIECE_BYTES = 64 * 1024
 """How much is parsed between two chances for other tasks to run."""
 BODY_IDLE_SEC = 60
 """How long a client may stay silent in the middle of its upload."""
+MIN_BYTES_PER_SEC = 512
+"""How slow it may be on average, besides: less than any speech codec (AMR: 594), so that even what
+is sent while it is spoken comes through. Who drips keeps a place in the queue from the others."""
 FORM_OVERHEAD_BYTES = MIB
 """What a body may hold besides its file: the fields, the boundaries, the part headers."""
+
+
+SWITCH_WORDS = {
+    "": False,
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+"""What clients send for true and false; FastAPI, which they were written against, takes all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,24 @@ class Form:
         """The field's values that hold something."""
         return tuple(value.strip() for value in self.fields.get(name, ()) if value.strip())
 
+    def with_query(self, query: MultiDict[str, str]) -> Form:
+        """The form with the fields of the URL's query, to which those of the form are preferred."""
+        names = (*query, *self.fields)
+        fields = {name: (*query.getlist(name), *self.all(name)) for name in names}
+        return replace(self, fields=fields)
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        """The field as true or false. Raises InvalidRequest for anything else."""
+        given = self.get(name)
+        if given.lower() not in SWITCH_WORDS:
+            raise refusal(name, given, "true or false")
+        return SWITCH_WORDS[given.lower()] if given else default
+
+
+def refusal(field: str, given: str, accepted: str) -> InvalidRequest:
+    """The error for a field whose value cannot be used."""
+    return InvalidRequest(f"`{field}` is {given!r}; this server takes {accepted}", param=field)
+
 
 @asynccontextmanager
 async def read_form(request: Request, *, file_field: str, max_file_mb: int) -> AsyncIterator[Form]:
@@ -63,9 +93,11 @@ async def read_form(request: Request, *, file_field: str, max_file_mb: int) -> A
     """
     with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
         upload = _Upload(file_field, max_file_mb, spool)
-        decoder = MultipartDecoder(_boundary(request), 2 * PIECE_BYTES, max_parts=MAX_PARTS)
+        boundary = _boundary(request, file_field)
+        decoder = MultipartDecoder(boundary, 2 * PIECE_BYTES, max_parts=MAX_PARTS)
+        body = _TimedBody(request)
         try:
-            while (piece := await _next_piece(request)) is not None:
+            while (piece := await body.next_piece()) is not None:
                 for start in range(0, len(piece), PIECE_BYTES):
                     await upload.take(decoder, piece[start : start + PIECE_BYTES])
         except RequestEntityTooLarge:
@@ -130,9 +162,9 @@ class _Upload:
         )
 
     def form(self) -> Form:
-        """The whole form. Raises InvalidRequest when the file is missing or empty."""
+        """The whole form. Raises MissingField, or InvalidRequest when the file is empty."""
         if self._file_bytes is None:
-            raise InvalidRequest(
+            raise MissingField(
                 f"the field `{self._file_field}` with the recording is missing",
                 param=self._file_field,
             )
@@ -145,26 +177,41 @@ class _Upload:
         return Form(fields, self._spool, self._file_bytes)
 
 
-def _boundary(request: Request) -> bytes:
+def _boundary(request: Request, file_field: str) -> bytes:
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary:
-        raise InvalidRequest(
-            "send the recording as multipart/form-data, in a field called `file`; "
+        raise MissingField(
+            f"send the recording as multipart/form-data, in a field called `{file_field}`; "
             f"the request's Content-Type is {request.content_type or 'missing'!r}",
-            param="file",
+            param=file_field,
         )
     return boundary.encode()
 
 
-async def _next_piece(request: Request) -> bytes | None:
-    """What came of the body since the last call, None at its end."""
-    try:
-        with trio.fail_after(BODY_IDLE_SEC):
-            return await anext(request.body)
-    except StopAsyncIteration:
-        return None
-    except trio.TooSlowError:
-        raise RequestTimeout(f"nothing of the upload came for {BODY_IDLE_SEC} s") from None
+class _TimedBody:
+    """A request's body, which may neither pause nor drip for ever."""
+
+    def __init__(self, request: Request) -> None:
+        self._body = request.body
+        self._began = trio.current_time()
+        self._received = 0
+
+    async def next_piece(self) -> bytes | None:
+        """What came since the last call, None at the end. Raises RequestTimeout."""
+        idle = trio.current_time() + BODY_IDLE_SEC
+        slow = self._began + BODY_IDLE_SEC + self._received / MIN_BYTES_PER_SEC
+        try:
+            with trio.fail_at(min(idle, slow)):
+                piece = await anext(self._body)
+        except StopAsyncIteration:
+            return None
+        except trio.TooSlowError:
+            raise RequestTimeout(
+                f"the upload came to a stop for {BODY_IDLE_SEC} s, or was slower than "
+                f"{MIN_BYTES_PER_SEC} bytes a second"
+            ) from None
+        self._received += len(piece)
+        return piece
 
 
 def _events(decoder: MultipartDecoder, piece: bytes | None) -> Iterator[Event]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import trio
 from quart import Blueprint, Response, jsonify, request
 
-from polyasr import audio, languages
-from polyasr.errors import InvalidRequest, ModelUnavailable
+from polyasr.errors import NotAvailable
 from polyasr.pipeline import batch
-from polyasr.pipeline.recognizer import RecognizerOptions
-from polyasr.pipeline.types import Transcript
-from polyasr.routes import formats
-from polyasr.routes.forms import Form, read_form
-from polyasr.routes.services import Services, ServingEngine
+from polyasr.pipeline.types import Segment, Transcript
+from polyasr.routes import events, formats
+from polyasr.routes.body import exchange_tasks
+from polyasr.routes.forms import Form, refusal
+from polyasr.routes.services import Services
+from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
+from polyasr.samples import Samples
 
-RESPONSE_FORMATS = ("json", "text", "verbose_json")
+RESPONSE_FORMATS = ("json", "text", "verbose_json", *formats.SUBTITLES)
 MAX_TEMPERATURE = 1.0
 """OpenAI's range is 0 to 1. Decoding here is greedy whatever is asked for."""
 
@@ -30,6 +30,7 @@ class Options:
     language: str | None
     context: str
     response_format: str
+    stream: bool
 
 
 def transcriptions(services: Services) -> Blueprint:
@@ -38,28 +39,27 @@ def transcriptions(services: Services) -> Blueprint:
 
     @blueprint.post("/v1/audio/transcriptions")
     async def transcribe() -> Response:
-        with services.queue.enter():
-            refuse_while_loading(services.engine)
-            limit = services.settings.max_upload_mb
-            async with read_form(request, file_field="file", max_file_mb=limit) as form:
-                options = read_options(form, languages.parse)
-                async with services.batch_turns:
-                    transcript = await _transcribe(services, form, options)
-        return _answer(transcript, options)
+        response: Response = await exchange_tasks().start(work)
+        return response
+
+    async def work(task_status: trio.TaskStatus[Response]) -> None:
+        """Hand over the response; one that is streamed goes on being worked for."""
+        async with open_upload(services, request, "file") as form:
+            options = read_options(form)
+            async with open_blocks(services, form.file) as blocks:
+                if options.stream:
+                    to_client, told = trio.open_memory_channel[bytes](0)
+                    task_status.started(events.event_response(told))
+                    await _stream(services, blocks, options, to_client)
+                else:
+                    how = recognition(services, options.language, options.context)
+                    transcript = await batch.transcribe(services.engine, blocks, how)
+                    task_status.started(await _answer(transcript, options))
 
     return blueprint
 
 
-def refuse_while_loading(engine: ServingEngine) -> None:
-    """Turn a request away before its upload is read. Raises ModelUnavailable.
-
-    A model that is merely not loaded yet is loaded by the request that needs it.
-    """
-    if engine.status().state == "loading":
-        raise ModelUnavailable("the model is still loading: try again in a few seconds")
-
-
-def read_options(form: Form, parse_language: Callable[[str], str]) -> Options:
+def read_options(form: Form) -> Options:
     """The options of a form. Raises InvalidRequest, which names the field and what it takes.
 
     What would change the answer's shape and cannot be done here is refused, not ignored; `model`
@@ -68,40 +68,66 @@ def read_options(form: Form, parse_language: Callable[[str], str]) -> Options:
     """
     response_format = form.get("response_format") or "json"
     if response_format not in RESPONSE_FORMATS:
-        raise _refusal("response_format", response_format, f"one of {', '.join(RESPONSE_FORMATS)}")
-    if form.get("stream").lower() not in ("", "false", "0"):
-        raise _refusal("stream", form.get("stream"), "false: this server answers in one piece")
-    for granularity in form.all("timestamp_granularities"):
-        if granularity != "segment":
-            raise _refusal("timestamp_granularities", granularity, "segment")
+        raise refusal("response_format", response_format, f"one of {', '.join(RESPONSE_FORMATS)}")
+    stream = form.switch("stream", default=False)
+    if stream and response_format in formats.SUBTITLES:
+        raise refusal("stream", form.get("stream"), f"false with `{response_format}`")
+    _check_granularities(form.all("timestamp_granularities"))
     for extra in form.all("include"):
-        raise _refusal("include", extra, "nothing")
+        raise refusal("include", extra, "nothing")
     _check_temperature(form.get("temperature"))
-    language = form.get("language")
     return Options(
-        language=parse_language(language) if language else None,
+        language=language_of(form),
         context=" ".join([*form.all("prompt"), *form.all("context"), *form.all("keywords")]),
         response_format=response_format,
+        stream=stream,
     )
 
 
-async def _transcribe(services: Services, form: Form, options: Options) -> Transcript:
-    settings = services.settings
-    decode = partial(audio.decode, form.file, max_seconds=settings.max_audio_seconds)
-    samples = await trio.to_thread.run_sync(decode)
-    await services.engine.ready()
-    how = RecognizerOptions.from_settings(
-        settings, language=options.language, context=options.context
-    )
-    return await batch.transcribe(services.engine, samples, how)
-
-
-def _answer(transcript: Transcript, options: Options) -> Response:
-    if options.response_format == "text":
-        return Response(formats.text(transcript), content_type="text/plain; charset=utf-8")
-    if options.response_format == "verbose_json":
+async def _answer(transcript: Transcript, options: Options) -> Response:
+    form = options.response_format
+    if form == "json":
+        return jsonify(formats.json(transcript))
+    if form == "verbose_json":
         return jsonify(formats.verbose_json(transcript, options.language))
-    return jsonify(formats.json(transcript))
+    if form == "text":
+        return plain(formats.text(transcript), "text/plain")
+    subtitles = await trio.to_thread.run_sync(formats.subtitle_file, transcript, form)
+    return plain(subtitles, formats.SUBTITLES[form])
+
+
+async def _stream(
+    services: Services,
+    blocks: Iterator[Samples],
+    options: Options,
+    to_client: trio.MemorySendChannel[bytes],
+) -> None:
+    """Tell the text as it is decoded."""
+    text = ""
+
+    async def tell(segment: Segment) -> None:
+        nonlocal text
+        delta = formats.delta(text, segment)
+        text += delta
+        await to_client.send(events.encode(formats.delta_event(delta)))
+
+    async with events.failures_told(to_client):
+        how = recognition(services, options.language, options.context)
+        transcript = await batch.transcribe(services.engine, blocks, how, tell)
+        await to_client.send(events.encode(formats.done_event(transcript)))
+        await to_client.send(events.DONE)
+
+
+def _check_granularities(given: Sequence[str]) -> None:
+    for granularity in given:
+        if granularity == "word":
+            raise NotAvailable(
+                "`timestamp_granularities` is 'word': the times of words come from a forced "
+                "aligner, which this server does not have yet; 'segment' works",
+                param="timestamp_granularities",
+            )
+        if granularity != "segment":
+            raise refusal("timestamp_granularities", granularity, "segment")
 
 
 def _check_temperature(given: str) -> None:
@@ -110,8 +136,4 @@ def _check_temperature(given: str) -> None:
     except ValueError:
         accepted = False
     if not accepted:
-        raise _refusal("temperature", given, f"a number from 0 to {MAX_TEMPERATURE:g}")
-
-
-def _refusal(field: str, given: str, accepted: str) -> InvalidRequest:
-    return InvalidRequest(f"`{field}` is {given!r}; this server takes {accepted}", param=field)
+        raise refusal("temperature", given, f"a number from 0 to {MAX_TEMPERATURE:g}")

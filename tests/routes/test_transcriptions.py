@@ -15,6 +15,7 @@ from polyasr.errors import InferenceFailed
 from polyasr.pipeline.types import Hypothesis, Urgency
 from polyasr.routes.services import BATCH_CONCURRENCY
 from tests.fakes import READY, Asked, HeldModel, ScriptedEngine, silence, tone, wav
+from tests.media import media
 
 from .conftest import Server, serving
 
@@ -113,12 +114,12 @@ async def test_empty_fields_are_as_good_as_none() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("response_format", "srt", "verbose_json"),
+        ("response_format", "sub", "verbose_json"),
         ("temperature", "1.5", "0 to 1"),
         ("temperature", "warm", "0 to 1"),
         ("temperature", "nan", "0 to 1"),
-        ("stream", "true", "false"),
-        ("timestamp_granularities[]", "word", "segment"),
+        ("stream", "maybe", "false"),
+        ("timestamp_granularities[]", "syllable", "segment"),
         ("include[]", "logprobs", "nothing"),
         ("language", "tlh", "English"),
     ],
@@ -149,6 +150,42 @@ async def test_segment_granularity_is_what_verbose_json_has_anyway() -> None:
     async with serving(ScriptedEngine()) as server:
         response = await server.transcribe(**{"timestamp_granularities[]": ["segment"]})
     assert response.status_code == 200
+
+
+async def test_times_of_words_are_a_501_that_says_what_is_missing() -> None:
+    async with serving(ScriptedEngine()) as server:
+        response = await server.transcribe(**{"timestamp_granularities[]": ["segment", "word"]})
+    assert response.status_code == 501
+    assert response.headers["X-Should-Retry"] == "false"
+    error = response.json()["error"]
+    assert (error["param"], error["code"]) == ("timestamp_granularities", "not_available")
+    assert "aligner" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type", "whole"),
+    [
+        ("srt", "application/x-subrip", "1\n00:00:00,320 --> 00:00:01,320\nHello.\n"),
+        ("vtt", "text/vtt", "WEBVTT\n\n00:00:00.320 --> 00:00:01.320\nHello.\n"),
+        ("tsv", "text/tab-separated-values", "start\tend\ttext\n320\t1320\tHello.\n"),
+    ],
+)
+async def test_subtitles_lie_where_the_words_were_said(
+    form: str, media_type: str, whole: str
+) -> None:
+    async with serving(ScriptedEngine()) as server:
+        response = await server.transcribe(wav(silence(0.48) + tone(0.48)), response_format=form)
+    assert response.text == whole
+    assert response.headers["Content-Type"] == f"{media_type}; charset=utf-8"
+
+
+async def test_a_film_is_as_good_as_a_recording() -> None:
+    async with serving(ScriptedEngine()) as server:
+        film = await server.transcribe(media("mp4", "aac", picture=True))
+        mute = await server.transcribe(media("mp4", None, picture=True))
+    assert film.json()["text"] == "Hello."
+    assert mute.status_code == 400
+    assert "no sound track" in mute.json()["error"]["message"]
 
 
 async def post(server: Server, **request: Any) -> httpx.Response:
@@ -247,6 +284,24 @@ async def test_an_upload_without_a_length_is_refused_at_the_limit_before_it_has_
                 while b"upload_too_large" not in answer:
                     answer += await stream.receive_some()
     assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_its_upload_frees_its_place() -> None:
+    head = (
+        f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    async with serving(ScriptedEngine(), max_queue_size=1) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(head.encode() + part + bytes(4_000_000))
+            while (await server.transcribe()).status_code != 503:
+                await trio.lowlevel.checkpoint()
+        with trio.fail_after(10):
+            while (answer := await server.transcribe()).status_code == 503:
+                await trio.lowlevel.checkpoint()
+    assert answer.status_code == 200
 
 
 async def test_endless_fields_are_refused() -> None:

@@ -1,0 +1,87 @@
+"""What every route that takes a recording does with it: a place in the queue, the form, a turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from itertools import chain
+from typing import IO
+
+import trio
+from quart import Request, Response
+
+from polyasr import audio, languages
+from polyasr.errors import ModelUnavailable
+from polyasr.pipeline.recognizer import RecognizerOptions
+from polyasr.routes.forms import Form, read_form
+from polyasr.routes.services import Services, ServingEngine
+from polyasr.samples import Samples
+
+
+@asynccontextmanager
+async def open_upload(
+    services: Services, request: Request, file_field: str, *, to_recognize: bool = True
+) -> AsyncIterator[Form]:
+    """The request's form, while it holds a place among those that work or wait.
+
+    Raises QueueFull or, where it is ``to_recognize``, ModelUnavailable before anything is read, and
+    what ``read_form`` raises.
+    """
+    with services.queue.enter():
+        if to_recognize:
+            _refuse_while_loading(services.engine)
+        limit = services.settings.max_upload_mb
+        async with read_form(request, file_field=file_field, max_file_mb=limit) as form:
+            yield form
+
+
+@asynccontextmanager
+async def open_blocks(
+    services: Services,
+    file: IO[bytes],
+    *,
+    may_be_headerless: bool = False,
+    to_recognize: bool = True,
+) -> AsyncIterator[Iterator[Samples]]:
+    """The recording in ``file``, to be drawn on a worker thread, when its turn has come.
+
+    By then the first block is decoded and, where it is ``to_recognize``, the model loaded, so what
+    is no recording was told; what is damaged further on is told when that is drawn.
+    ``may_be_headerless``: a file without a container's signature is PCM16, 16 kHz, mono.
+    """
+    limit = services.settings.max_audio_seconds
+    async with services.batch_turns:
+        read = audio.blocks_or_pcm16 if may_be_headerless else audio.blocks
+        with closing(read(file, max_seconds=limit)) as blocks:
+            first = await trio.to_thread.run_sync(next, blocks)
+            if to_recognize:
+                await services.engine.ready()
+            yield chain([first], blocks)
+
+
+def language_of(form: Form) -> str | None:
+    """The model's name for the form's `language`, None when the model shall decide.
+
+    Raises InvalidRequest for a language that it does not know.
+    """
+    given = form.get("language")
+    return None if given.lower() in ("", "auto") else languages.parse(given)
+
+
+def recognition(services: Services, language: str | None, context: str) -> RecognizerOptions:
+    """How recordings are recognized here. ``language``: the model's name for it, or None."""
+    return RecognizerOptions.from_settings(services.settings, language=language, context=context)
+
+
+def plain(text: str, media_type: str) -> Response:
+    """A response that is no JSON."""
+    return Response(text, content_type=f"{media_type}; charset=utf-8")
+
+
+def _refuse_while_loading(engine: ServingEngine) -> None:
+    """Turn a request away before its upload is read. Raises ModelUnavailable.
+
+    A model that is merely not loaded yet is loaded by the request that needs it.
+    """
+    if engine.status().state == "loading":
+        raise ModelUnavailable("the model is still loading: try again in a few seconds")
