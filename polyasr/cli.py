@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from polyasr import __version__
@@ -62,6 +63,14 @@ examples:
   polyasr transcribe --model tiny --language en *.wav
   polyasr transcribe --context "Qwen, polyasr" talk.flac
 """
+DIARIZE_EXAMPLES = """\
+A line for each turn: from, to, and a label for who speaks.
+
+examples:
+  polyasr diarize meeting.m4a
+  polyasr diarize --num-speakers 2 --format rttm interview.wav > interview.rttm
+  polyasr diarize --plot meeting.png meeting.m4a
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(add("serve", "run the server until Ctrl-C", SERVE_EXAMPLES))
     _dictate(add("dictate", "stream a recording to a server, text as it comes", DICTATE_EXAMPLES))
     _transcribe(add("transcribe", "print the texts of recordings", TRANSCRIBE_EXAMPLES))
+    _diarize(add("diarize", "tell who spoke when in a recording", DIARIZE_EXAMPLES))
     add("config", "show all settings, their values and where these come from")
     add("demo", "start a server with the bundled model and dictate a recording to it")
     return parser
@@ -112,6 +122,20 @@ def _transcribe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="recordings, of any format")
     _hints(parser)
     _settings(parser, "model", "device", "dtype")
+
+
+def _diarize(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a recording, of any format")
+    for which, said in (("num", "how many speak"), ("min", "at least"), ("max", "at most")):
+        parser.add_argument(
+            f"--{which}-speakers", type=int, metavar="N", help=f"{said}; left out, it is found out"
+        )
+    parser.add_argument(
+        "--format", default="text", choices=("text", "json", "rttm"), help="of the output (text)"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="PICTURE", help="draw it, to a PNG or SVG file"
+    )
 
 
 def _hints(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyasr import settings
 from polyasr.errors import ModelUnavailable
 from polyasr.health import EngineStatus, Residency, UnitStatus
-from polyasr.pipeline.types import Hypothesis, Urgency
+from polyasr.pipeline.types import Hypothesis, SpeakerEncoder, Urgency
 from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
@@ -128,7 +128,7 @@ class ScriptedEngine:
         return ScriptedRecognition(self, language, context)
 
     @property
-    def speaker_encoder(self) -> OneVoice:
+    def speaker_encoder(self) -> SpeakerEncoder:
         return OneVoice()
 
 
@@ -181,7 +181,8 @@ def pitch_embedding(window: Samples) -> NDArray[np.float32]:
     """
     bands = np.abs(np.fft.rfft(window))[:-1].reshape(256, -1).sum(axis=1)
     embedding = bands / (np.linalg.norm(bands) + 1e-6) + 1 / 16
-    return (embedding / np.linalg.norm(embedding)).astype(np.float32)
+    unit: NDArray[np.float32] = (embedding / np.linalg.norm(embedding)).astype(np.float32)
+    return unit
 
 
 def tone(seconds: float, amplitude: float = 0.3, hertz: float = 440) -> bytes:

@@ -23,7 +23,7 @@ LAYERS = (
     {"settings"},
     {"checkpoint"},
     {"pipeline"},
-    {"client", "engine"},
+    {"client", "diarization", "engine", "picture", "subtitles"},
     {"routes"},
     {"app"},
     {"server"},
@@ -170,6 +170,7 @@ def test_every_library_that_is_imported_is_a_declared_requirement() -> None:
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     lines = setup["options"]["install_requires"].splitlines()
+    lines += setup["options.extras_require"]["plot"].splitlines()
     declared = {re.split("[<>=!~; ]", line)[0] for line in lines if line}
     providers = importlib.metadata.packages_distributions()
     undeclared = {

@@ -31,7 +31,7 @@ def configured() -> Settings:
 
 
 async def test_windows_are_embedded_as_the_encoder_embeds_passages() -> None:
-    noise = np.random.default_rng(0).standard_normal((3, 25600)).astype(np.float32) / 10
+    noise = np.random.default_rng(0).standard_normal((3, 25600)).astype(np.float32) / np.float32(10)
     async with open_engine(configured()) as engine:
         embeddings = await engine.embed_windows(noise)
     encoder = load_resemblyzer()

@@ -361,7 +361,7 @@ async def test_another_speaker_in_the_end_is_out_of_the_text_and_covered_all_the
 
     class TwoSpeakers(ScriptedEngine):
         @property
-        def speaker_encoder(self) -> LoudAndSoft:  # type: ignore[override]
+        def speaker_encoder(self) -> LoudAndSoft:
             return LoudAndSoft()
 
     async def seconds(asked: Asked) -> Hypothesis:

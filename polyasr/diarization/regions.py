@@ -1,0 +1,74 @@
+"""Regions of speech in a recording that comes piece by piece, and the windows laid over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyasr.pipeline.vad import THRESHOLD, Window
+from polyasr.samples import SAMPLE_RATE, Samples
+
+BRIDGED_WINDOWS = 4
+"""Silent windows (640 ms) that a region goes on through: people breathe within a turn."""
+LONGEST_REGION = 30 * SAMPLE_RATE
+"""Samples after which a region without a pause is cut, which bounds what lies in memory."""
+VOICE_WINDOW = SAMPLE_RATE * 8 // 5
+"""Samples that one embedding is made of: 1.6 s, what the voice encoder was trained on."""
+VOICE_STEP = SAMPLE_RATE * 2 // 5
+"""Samples at most from one window to the next: 400 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Speech without a longer pause, from ``start`` on."""
+
+    start: int
+    samples: Samples
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.samples)
+
+
+class RegionFinder:
+    """Gathers the windows of the speech detector to regions."""
+
+    def __init__(self) -> None:
+        self._speech: list[Window] = []
+        self._pause: list[Window] = []
+
+    def push(self, window: Window, probability: float) -> Iterator[Region]:
+        """Take the next window and how likely it is speech; yield the region that it ends."""
+        if probability >= THRESHOLD:
+            self._speech += [*self._pause, window]
+            self._pause = []
+            if window.end_sample - self._speech[0].start_sample >= LONGEST_REGION:
+                yield from self.finish()
+        elif self._speech:
+            self._pause.append(window)
+            if len(self._pause) > BRIDGED_WINDOWS:
+                yield from self.finish()
+
+    def finish(self) -> Iterator[Region]:
+        """Yield the region under way, without the pause after it."""
+        if self._speech:
+            samples = np.concatenate([window.samples for window in self._speech])
+            yield Region(self._speech[0].start_sample, samples)
+        self._speech, self._pause = [], []
+
+
+def voice_windows(region: Region) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Windows that cover the region evenly, shape (n, VOICE_WINDOW), and their middles, shape (n,).
+
+    A region that is shorter than a window is repeated until it fills one.
+    """
+    spare = len(region.samples) - VOICE_WINDOW
+    if spare <= 0:
+        middle = (region.start + region.end) // 2
+        return np.resize(region.samples, (1, VOICE_WINDOW)), np.array([middle])
+    starts = np.linspace(0, spare, -(-spare // VOICE_STEP) + 1).astype(np.int64)
+    windows = np.stack([region.samples[start : start + VOICE_WINDOW] for start in starts])
+    return windows, region.start + starts + VOICE_WINDOW // 2

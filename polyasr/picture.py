@@ -1,0 +1,90 @@
+"""A picture of a recording: its loudness over time, and below it who or what is when."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyasr.errors import ConfigurationError
+from polyasr.samples import SAMPLE_RATE, Samples
+
+FORMATS = (".png", ".svg")
+STEP = SAMPLE_RATE // 100
+"""Samples of which the loudest is drawn: 10 ms, so that hours take a few MB."""
+COLUMNS = 2000
+"""Values drawn at most: about one for each pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A line of the picture: what it is called, and its parts [start, end), in samples."""
+
+    name: str
+    parts: Sequence[tuple[int, int]]
+
+
+class Outline:
+    """The peaks of a recording that is listened to piece by piece."""
+
+    def __init__(self) -> None:
+        self._peaks: list[NDArray[np.float32]] = []
+        self.n_samples = 0
+
+    def listening(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        """The blocks, unchanged."""
+        for block in blocks:
+            starts = np.arange(0, len(block), STEP)
+            self._peaks.append(np.maximum.reduceat(np.abs(block), starts))
+            self.n_samples += len(block)
+            yield block
+
+    def peaks(self) -> NDArray[np.float32]:
+        """The loudest value in each of at most COLUMNS equal parts of the recording."""
+        peaks = np.concatenate(self._peaks)
+        starts = np.linspace(0, len(peaks), min(COLUMNS, len(peaks)), endpoint=False)
+        loudest: NDArray[np.float32] = np.maximum.reduceat(peaks, starts.astype(np.int64))
+        return loudest
+
+
+def check(file: Path) -> None:
+    """Find out before the work is done whether a picture can be drawn there.
+
+    Raises ConfigurationError.
+    """
+    if file.suffix not in FORMATS:
+        raise ConfigurationError(f"{file}: a picture's name ends in {' or '.join(FORMATS)}")
+    if not file.parent.is_dir():
+        raise ConfigurationError(f"there is no directory {file.parent}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigurationError(
+            "a picture needs matplotlib, which is not installed: pip install 'polyasr[plot]'"
+        )
+
+
+def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
+    """Draw to a PNG or SVG file that was checked. Raises ConfigurationError where it fails."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 2 + 0.3 * len(tracks)), layout="constrained")
+    heights = (4, max(1, len(tracks)))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=heights)
+    peaks = outline.peaks()
+    length = outline.n_samples / SAMPLE_RATE
+    above.fill_between(np.linspace(0, length, len(peaks)), -peaks, peaks, color="#888", linewidth=0)
+    above.set(ylim=(-1, 1), yticks=[])
+    for row, track in enumerate(tracks):
+        bars = [(a / SAMPLE_RATE, (b - a) / SAMPLE_RATE) for a, b in track.parts]
+        below.broken_barh(bars, (row - 0.35, 0.7), color=f"C{row % 10}")
+    below.set(xlim=(0, length), ylim=(max(1, len(tracks)) - 0.5, -0.5), xlabel="s")
+    below.set_yticks(range(len(tracks)), [track.name for track in tracks])
+    for axes in (above, below):
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    try:
+        figure.savefig(file, dpi=150)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
