@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyasr import settings
 from polyasr.errors import ModelUnavailable
 from polyasr.health import EngineStatus, Residency, UnitStatus
-from polyasr.pipeline.types import Hypothesis, SpeakerEncoder, Urgency
+from polyasr.pipeline.types import Hypothesis, Recognition, SpeakerEncoder, Urgency
 from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
@@ -124,7 +124,7 @@ class ScriptedEngine:
         """Voices are told apart by their pitch, as `pitch_embedding` has it."""
         return np.stack([pitch_embedding(window) for window in windows])
 
-    def open_recognition(self, *, language: str | None, context: str) -> ScriptedRecognition:
+    def open_recognition(self, *, language: str | None, context: str) -> Recognition:
         return ScriptedRecognition(self, language, context)
 
     @property
