@@ -167,6 +167,20 @@ class Final:
     segments: tuple[Segment, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word, or a character of Chinese, and where it is heard: [start, end) in samples.
+
+    ``text`` is without punctuation. ``score`` is the model's probability in (0, 1] for the two
+    boundaries, their geometric mean; None when it is not known.
+    """
+
+    text: str
+    start: int
+    end: int
+    score: float | None = None
+
+
 class SpeechDetector(Protocol):
     """Voice activity detection with recurrent state of its own: one instance a stream."""
 
@@ -180,6 +194,23 @@ class SpeakerEncoder(Protocol):
 
     async def embed(self, samples: Samples) -> NDArray[np.float32]:
         """One unit vector, shape (256,), for at least 1.0 s of speech."""
+        ...
+
+
+class WordAligner(Protocol):
+    """The model that tells where in the audio each word of a text is."""
+
+    async def ready(self) -> None:
+        """Wait until it is loaded. Raises ModelUnavailable, saying why it is not there."""
+        ...
+
+    async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
+        """The words of ``text`` in their order, on the clock of ``samples``: 0 is their start.
+
+        At most 300 s. Times never run backwards and lie inside the audio; a text without a letter
+        or digit has no words. ``language``: a Qwen name, which tells how Japanese and Korean are
+        split into words. Raises InferenceFailed or ModelUnavailable.
+        """
         ...
 
 
