@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, groupby
@@ -14,6 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from polyasr.containers import missing_end
 from polyasr.errors import InvalidRequest, UnsupportedAudio, UploadTooLarge
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 Blocks = Generator[Samples, None, None]
 """A recording piece by piece; closing it closes the recording."""
+
+log = logging.getLogger(__name__)
 
 BLOCK_SEC = 10
 """How much is decoded at a time …"""
@@ -139,6 +143,9 @@ def _open(source: bytes | Path | IO[bytes], stack: ExitStack) -> InputContainer:
     if not source.read(1):
         raise InvalidRequest("the file is empty", param="file")
     source.seek(0)
+    missing = missing_end(source)
+    if missing:
+        log.warning("a recording has lost its end, %s: what is there is decoded", missing)
     try:
         container = av.open(
             _Nameless(source), "r", options=SELF_CONTAINED, metadata_errors="replace"

@@ -73,6 +73,12 @@ class EngineStatus:
     memory_mb: float | None
     residency: Residency
 
+    @property
+    def starting(self) -> bool:
+        """Whether the model is loading and has not worked before, so that nobody knows when or
+        whether it will. A model that was let go and comes back takes seconds, and is waited for."""
+        return self.state == "loading" and self.last_ok_age_sec is None
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -93,8 +99,9 @@ def report(status: EngineStatus, *, version: str) -> Health:
     """Judge the engine.
 
     ``ok`` needs fresh evidence: weights on the disk and a success not long ago. 503 means that a
-    request sent now would fail: the model is loading, its load failed, its weights are gone (the
-    next load would fail, and only a person can mend that), or it has only ever failed. One
+    request sent now would fail: the model is loading for the first time, its load failed, its
+    weights are gone (the next load would fail, and only a person can mend that), or it has only
+    ever failed. One
     failure after successes is ``degraded`` with 200: it may have been that one recording, and a
     server that is taken out of service for it would never get the chance to recover.
 
@@ -103,7 +110,7 @@ def report(status: EngineStatus, *, version: str) -> Health:
     """
     reasons = _reasons(status)
     verdict: Literal["ok", "degraded", "starting"] = "degraded" if reasons else "ok"
-    if status.state == "loading" and status.weights_present:
+    if status.starting and status.weights_present:
         verdict = "starting"
     http_status = 200 if _can_serve(status) else 503
     body: dict[str, object] = {
@@ -124,7 +131,7 @@ def report(status: EngineStatus, *, version: str) -> Health:
 
 
 def _can_serve(status: EngineStatus) -> bool:
-    if status.state in ("loading", "failed") or not status.weights_present:
+    if status.starting or status.state == "failed" or not status.weights_present:
         return False
     never_worked = status.last_error is not None and status.last_ok_age_sec is None
     return status.state == "idle" or not never_worked
@@ -136,7 +143,7 @@ def _reasons(status: EngineStatus) -> tuple[str, ...]:
         reasons.append(f"the weights of {status.model} are gone or incomplete")
     if status.state == "failed":
         reasons.append(f"the model could not be loaded: {status.reason}")
-    elif status.state == "loading":
+    elif status.starting:
         reasons.append("the model is loading")
     elif status.last_error is not None:
         reasons.append(f"the last recognition failed: {status.last_error}")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "polyasr"
 
 LAYERS = (
-    {"errors", "samples"},
+    {"containers", "errors", "samples"},
     {"accelerator", "audio", "health", "kinds", "languages", "protocol"},
     {"settings"},
     {"checkpoint"},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.models.qwen2.tokenization_qwen2 import bytes_to_unicode
 
 from polyasr.engine.backend import Extend, Generated, Greedy, Prompt, Window
 from polyasr.engine.linear import INT8, int8_supported, layout
@@ -42,6 +43,7 @@ class QwenTorch:
         self._encoder = TorchEncoder(thinker.audio_tower, linear)
         self._decoder = TorchDecoder(thinker.model, thinker.lm_head, linear)
         self._processor, self._tokenizer = processor, processor.tokenizer
+        self._letters = {letter: byte for byte, letter in bytes_to_unicode().items()}
         self._text_id: int = self._tokenizer.convert_tokens_to_ids(TEXT_TAG)
         self.frontend = MelFrontend(features.mel_filters, features.n_fft, features.hop_length)
         self.window_frames = self._encoder.window_frames
@@ -130,7 +132,11 @@ class QwenTorch:
 
     def parse(self, generated: Generated, language: str | None) -> Hypothesis:
         """Language and text of an answer; ``language``: the one that was forced."""
-        first, language = (0, language) if language else self._header(generated.tokens)
+        if language:
+            first, probability = 0, None
+        else:
+            first, language = self._header(generated.tokens)
+            probability = sum(generated.logprobs[: first - 1]) if language else None
         tokens = generated.tokens[first:]
         text = self._tokenizer.decode(
             [token for token in tokens if token != self._text_id],
@@ -142,6 +148,8 @@ class QwenTorch:
             language=language,
             tokens=tokens,
             logprobs=generated.logprobs[first:],
+            pieces=tuple(map(self._bytes_of, self._tokenizer.convert_ids_to_tokens(tokens))),
+            language_logprob=probability,
             finish_reason=generated.finish_reason,
         )
 
@@ -156,6 +164,13 @@ class QwenTorch:
             return (0 if end == len(tokens) else end + 1), ""
         name = written.removeprefix(LANGUAGE_HEADER).strip()
         return end + 1, "" if name == "None" or end == len(tokens) else name
+
+    def _bytes_of(self, token: str) -> bytes:
+        """What a token stands for; in a byte-level vocabulary each letter is a byte, save in the
+        names of added tokens."""
+        if all(letter in self._letters for letter in token):
+            return bytes(self._letters[letter] for letter in token)
+        return token.encode()
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)

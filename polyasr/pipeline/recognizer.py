@@ -135,6 +135,8 @@ class OpenSegment:
             end=self.timeline.end_position(self.timeline.length),
             tokens=decoded.tokens,
             logprobs=decoded.logprobs,
+            pieces=decoded.pieces,
+            language_logprob=decoded.language_logprob,
             finish_reason=decoded.finish_reason,
             commit_regret=decoded.commit_regret or not decoded.text.startswith(committed),
         )

@@ -97,13 +97,17 @@ class Hypothesis:
     their natural-log probabilities; ``language`` a Qwen name ("English"), or "" when unknown or
     nothing was said. ``finish_reason``: ``stop`` (the model ended), ``length`` (the cap on tokens
     for this much audio) or ``repetition`` (a loop was cut). ``commit_regret``: it keeps committed
-    text that greedy decoding would now write otherwise.
+    text that greedy decoding would now write otherwise. ``pieces`` are the bytes (UTF-8, together)
+    that each token stands for; ``language_logprob`` is the natural-log probability of the language,
+    None where it was given or the model told none.
     """
 
     text: str
     language: str
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    pieces: tuple[bytes, ...] = ()
+    language_logprob: float | None = None
     finish_reason: str = "stop"
     commit_regret: bool = False
 
@@ -121,6 +125,8 @@ class Segment:
     end: int
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    pieces: tuple[bytes, ...] = ()
+    language_logprob: float | None = None
     finish_reason: str = "stop"
     commit_regret: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -54,17 +55,17 @@ def asr(services: Services) -> Blueprint:
         async with open_upload(services, request, FILE_FIELD) as upload:
             encoded = upload.with_query(request.args).switch("encode", default=True)
             async with open_blocks(services, upload.file, may_be_headerless=not encoded) as blocks:
-                heard: list[str] = []
+                heard: list[Segment] = []
 
                 async def listen(segment: Segment) -> None:
                     if segment.language:
-                        heard.append(segment.language)
+                        heard.append(segment)
                         enough.cancel()
 
                 with trio.CancelScope() as enough:
                     how = recognition(services, None, "")
                     await batch.transcribe(services.engine, blocks, how, listen)
-        return jsonify(_detected(heard[0] if heard else ""))
+        return jsonify(_detected(heard[0] if heard else None))
 
     return blueprint
 
@@ -115,9 +116,14 @@ def _json(transcript: Transcript, language: str | None) -> Mapping[str, object]:
     }
 
 
-def _detected(language: str) -> Mapping[str, object]:
-    """Empty names when nobody speaks. The model tells no probability of a language."""
-    return {
-        "detected_language": language.lower(),
-        "language_code": languages.code(language) if language else "",
+def _detected(heard: Segment | None) -> Mapping[str, object]:
+    """The language of the first speech; empty names, and no confidence in them, without any."""
+    if heard is None:
+        return {"detected_language": "", "language_code": ""}
+    body: dict[str, object] = {
+        "detected_language": heard.language.lower(),
+        "language_code": languages.code(heard.language),
     }
+    if heard.language_logprob is not None:
+        body["confidence"] = math.exp(heard.language_logprob)
+    return body

@@ -7,7 +7,7 @@ without token probabilities. The times of words are guessed for subtitles and to
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from polyasr import subtitles
 from polyasr.pipeline.text import glue
@@ -24,9 +24,28 @@ SAMPLES_PER_SEEK = SAMPLE_RATE // 100
 """Whisper counts `seek` in spectrogram frames, of which a second has 100."""
 
 
-def json(transcript: Transcript) -> Mapping[str, object]:
-    """``response_format=json``: the text, and how many seconds of audio it took."""
-    return {"text": transcript.text, "usage": _usage(transcript)}
+def json(transcript: Transcript, *, with_logprobs: bool = False) -> dict[str, object]:
+    """``response_format=json``: the text, and how many seconds of audio it took.
+
+    ``with_logprobs``: and its tokens with their probabilities (`include[]=logprobs`).
+    """
+    body: dict[str, object] = {"text": transcript.text}
+    if with_logprobs:
+        body["logprobs"] = logprobs(transcript.segments)
+    return {**body, "usage": _usage(transcript)}
+
+
+def logprobs(segments: Iterable[Segment]) -> list[Mapping[str, object]]:
+    """The tokens with their natural-log probabilities; none where the model tells none.
+
+    A token may be a part of a character only; then ``token`` shows a replacement and ``bytes`` what
+    it is.
+    """
+    return [
+        {"token": piece.decode("utf-8", "replace"), "bytes": list(piece), "logprob": logprob}
+        for segment in segments
+        for piece, logprob in zip(segment.pieces, segment.logprobs, strict=False)
+    ]
 
 
 def text(transcript: Transcript) -> str:
@@ -45,14 +64,17 @@ def delta(before: str, segment: Segment) -> str:
     return glue(before, segment.text) + segment.text
 
 
-def delta_event(value: str) -> Mapping[str, object]:
-    """``stream``: more of the text."""
-    return {"type": "transcript.text.delta", "delta": value}
+def delta_event(value: str, segment: Segment, *, with_logprobs: bool) -> Mapping[str, object]:
+    """``stream``: more of the text, which the segment has added."""
+    event: dict[str, object] = {"type": "transcript.text.delta", "delta": value}
+    if with_logprobs:
+        event["logprobs"] = logprobs([segment])
+    return event
 
 
-def done_event(transcript: Transcript) -> Mapping[str, object]:
+def done_event(transcript: Transcript, *, with_logprobs: bool) -> Mapping[str, object]:
     """``stream``: all of the text."""
-    return {"type": "transcript.text.done", **json(transcript)}
+    return {"type": "transcript.text.done", **json(transcript, with_logprobs=with_logprobs)}
 
 
 def verbose_json(transcript: Transcript, language: str | None) -> Mapping[str, object]:

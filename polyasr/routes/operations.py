@@ -32,6 +32,19 @@ def operations(services: Services) -> Blueprint:
         body = {"ready": verdict.can_serve, "reasons": list(verdict.reasons)}
         return _with_status(jsonify(body), verdict.http_status)
 
+    @blueprint.get("/queue-metrics")
+    async def show_queue() -> Response:
+        status = services.engine.status()
+        loaded = [unit.name for unit in status.residency.units if unit.state == "ready"]
+        return jsonify(
+            {
+                "serve_mode": status.backend,
+                "device": status.device,
+                "loaded_models": loaded,
+                "queue": services.queue_metrics(),
+            }
+        )
+
     @blueprint.post("/model/unload")
     async def unload() -> Response:
         names = await services.engine.unload()

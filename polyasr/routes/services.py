@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -70,6 +70,16 @@ class Services:
     connections: Gate
     queue: Gate
     batch_turns: trio.CapacityLimiter
+
+    def queue_metrics(self) -> Mapping[str, int]:
+        """Uploads at work, those that wait or are still coming in, and the limits of both."""
+        at_work = self.batch_turns.borrowed_tokens
+        return {
+            "requests_queued": max(0, self.queue.inside - at_work),
+            "requests_in_flight": at_work,
+            "gpu_concurrency": BATCH_CONCURRENCY,
+            "max_queue_size": self.settings.max_queue_size,
+        }
 
 
 def open_services(settings: Settings, engine: ServingEngine) -> Services:

@@ -31,6 +31,7 @@ class Options:
     context: str
     response_format: str
     stream: bool
+    with_logprobs: bool
 
 
 def transcriptions(services: Services) -> Blueprint:
@@ -73,21 +74,26 @@ def read_options(form: Form) -> Options:
     if stream and response_format in formats.SUBTITLES:
         raise refusal("stream", form.get("stream"), f"false with `{response_format}`")
     _check_granularities(form.all("timestamp_granularities"))
-    for extra in form.all("include"):
-        raise refusal("include", extra, "nothing")
+    include = form.all("include")
+    for extra in include:
+        if extra != "logprobs":
+            raise refusal("include", extra, "logprobs")
+        if response_format != "json":
+            raise refusal("include", extra, "nothing but with the response_format json")
     _check_temperature(form.get("temperature"))
     return Options(
         language=language_of(form),
         context=" ".join([*form.all("prompt"), *form.all("context"), *form.all("keywords")]),
         response_format=response_format,
         stream=stream,
+        with_logprobs=bool(include),
     )
 
 
 async def _answer(transcript: Transcript, options: Options) -> Response:
     form = options.response_format
     if form == "json":
-        return jsonify(formats.json(transcript))
+        return jsonify(formats.json(transcript, with_logprobs=options.with_logprobs))
     if form == "verbose_json":
         return jsonify(formats.verbose_json(transcript, options.language))
     if form == "text":
@@ -109,12 +115,14 @@ async def _stream(
         nonlocal text
         delta = formats.delta(text, segment)
         text += delta
-        await to_client.send(events.encode(formats.delta_event(delta)))
+        event = formats.delta_event(delta, segment, with_logprobs=options.with_logprobs)
+        await to_client.send(events.encode(event))
 
     async with events.failures_told(to_client):
         how = recognition(services, options.language, options.context)
         transcript = await batch.transcribe(services.engine, blocks, how, tell)
-        await to_client.send(events.encode(formats.done_event(transcript)))
+        done = formats.done_event(transcript, with_logprobs=options.with_logprobs)
+        await to_client.send(events.encode(done))
         await to_client.send(events.DONE)
 
 

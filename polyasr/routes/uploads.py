@@ -81,7 +81,8 @@ def plain(text: str, media_type: str) -> Response:
 def _refuse_while_loading(engine: ServingEngine) -> None:
     """Turn a request away before its upload is read. Raises ModelUnavailable.
 
-    A model that is merely not loaded yet is loaded by the request that needs it.
+    A model that is merely not loaded yet is loaded by the request that needs it, and waited for by
+    those that come meanwhile.
     """
-    if engine.status().state == "loading":
+    if engine.status().starting:
         raise ModelUnavailable("the model is still loading: try again in a few seconds")

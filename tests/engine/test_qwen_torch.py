@@ -161,3 +161,24 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     (broken / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelUnavailable, match=r"mlp.*shape.*--model tiny"):
         QwenTorch.load(broken, "cpu", "float32")
+
+
+def test_tokens_stand_for_bytes_which_together_are_the_text(
+    tiny: QwenTorch, spoken: Spoken
+) -> None:
+    for _, samples in spoken[:2]:
+        heard = decode(tiny, samples)
+        assert b"".join(heard.pieces).decode().strip() == heard.text != ""
+        assert len(heard.pieces) == len(heard.tokens) == len(heard.logprobs)
+    chinese = [tiny._bytes_of(piece) for piece in tiny._tokenizer.tokenize("你好。")]
+    assert b"".join(chinese).decode() == "你好。"
+
+
+def test_how_probable_a_language_is_comes_from_its_tokens_and_not_where_it_is_given(
+    tiny: QwenTorch, spoken: Spoken
+) -> None:
+    samples = spoken[0][1]
+    free, forced = decode(tiny, samples), decode(tiny, samples, "English")
+    assert free.language == "English"
+    assert free.language_logprob is not None and -0.1 < free.language_logprob <= 0
+    assert forced.language_logprob is None

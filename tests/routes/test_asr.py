@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import httpx
@@ -118,6 +119,15 @@ async def test_bazarr_asks_for_the_language_first() -> None:
     assert spoken.json() == {"detected_language": "english", "language_code": "en"}
     assert silent.json() == {"detected_language": "", "language_code": ""}
     assert root.json()["version"]
+
+
+async def test_how_sure_the_model_is_of_a_language_is_told_where_it_tells() -> None:
+    async def sure(asked: Asked) -> Hypothesis:
+        return Hypothesis("Guten Tag.", "German", language_logprob=math.log(0.875))
+
+    async with serving(ScriptedEngine(sure)) as server:
+        answer = (await ask(server, "/detect-language")).json()
+    assert (answer["language_code"], answer["confidence"]) == ("de", pytest.approx(0.875))
 
 
 async def test_the_language_is_told_before_the_film_is_through() -> None:

@@ -128,6 +128,20 @@ async def test_speakers_whose_voices_are_known_have_their_names() -> None:
     assert [segment["speaker"] for segment in body["segments"]] == ["SPEAKER_00", "Ann"]
 
 
+async def test_four_references_of_ten_seconds_are_not_too_much() -> None:
+    people = [("Ann", HIGH), ("Ben", 1500), ("Cid", 5000), ("Dora", LOW)]
+    fields: dict[str, Any] = {
+        "known_speaker_names[]": [name for name, _ in people],
+        "known_speaker_references[]": [data_url(wav(tone(10, hertz=hz))) for _, hz in people],
+    }
+    async with serving(Listening()) as server:
+        body = (await diarize(server, **fields)).json()
+        endless = await diarize(server, known_speaker_references="x" * (13 * 2**20))
+    assert body["speakers"] == ["Dora", "Ann"]
+    assert endless.status_code == 413
+    assert endless.json()["error"]["param"] == "known_speaker_references"
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "said"),
     [

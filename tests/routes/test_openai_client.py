@@ -120,6 +120,24 @@ async def test_a_stream_is_deltas_and_done() -> None:
     assert told[-1].text == "Hello. Hello."
 
 
+async def test_probabilities_of_tokens_have_their_types() -> None:
+    async def spoken(asked: Asked) -> Hypothesis:
+        return Hypothesis("Hi.", "English", (1, 2), (-0.1, -0.2), pieces=(b"Hi", b"."))
+
+    async with connected(ScriptedEngine(spoken)) as (_, client):
+
+        def ask(**fields: Any) -> Any:
+            return client.audio.transcriptions.create(
+                file=SPEECH, model="gpt-4o-transcribe", include=["logprobs"], **fields
+            )
+
+        answer = await in_thread(ask)
+        told = await in_thread(lambda: list(ask(stream=True)))
+    assert [(each.token, each.logprob) for each in answer.logprobs] == [("Hi", -0.1), (".", -0.2)]
+    for event in told:
+        assert [each.bytes for each in event.logprobs] == [[72, 105], [46]]
+
+
 async def test_an_error_in_a_stream_is_raised() -> None:
     async def fail(asked: Asked) -> Hypothesis:
         raise InferenceFailed("the model returned NaN")
@@ -204,7 +222,8 @@ class LoadingOnce(ScriptedEngine):
 
     def status(self) -> Any:
         self.looks += 1
-        return replace(READY, state="loading" if self.looks == 2 else "ready")
+        starting = replace(READY, state="loading", last_ok_age_sec=None)
+        return starting if self.looks == 2 else READY
 
 
 async def test_a_model_that_still_loads_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

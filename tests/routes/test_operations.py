@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import trio
 
 from polyasr import __version__
-from tests.fakes import READY, ScriptedEngine
+from tests.fakes import READY, HeldModel, ScriptedEngine
 
 from .conftest import serving
 
@@ -47,12 +48,27 @@ async def test_a_server_that_cannot_serve_answers_503_and_when_to_ask_again(
 
 
 async def test_health_follows_the_engine() -> None:
-    engine = ScriptedEngine(how=replace(READY, state="loading"))
+    engine = ScriptedEngine(how=replace(READY, state="loading", last_ok_age_sec=None))
     async with serving(engine) as server:
         starting = await server.http.get("/health")
         engine.how = READY
         serving_now = await server.http.get("/health")
     assert (starting.status_code, serving_now.status_code) == (503, 200)
+
+
+async def test_the_queue_is_told() -> None:
+    held = HeldModel()
+    async with serving(ScriptedEngine(held.script), max_queue_size=7) as server:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.transcribe)
+            await held.begun.wait()
+            busy = (await server.http.get("/queue-metrics")).json()
+            held.release.set()
+        idle = (await server.http.get("/queue-metrics")).json()
+    queue = {"requests_queued": 0, "gpu_concurrency": 8, "max_queue_size": 7}
+    about = {"serve_mode": "transformers", "device": "cpu", "loaded_models": ["asr"]}
+    assert busy == {**about, "queue": {**queue, "requests_in_flight": 1}}
+    assert idle == {**about, "queue": {**queue, "requests_in_flight": 0}}
 
 
 async def test_unload_names_what_it_freed_and_null_when_there_was_nothing() -> None:

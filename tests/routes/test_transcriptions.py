@@ -20,6 +20,7 @@ from tests.media import media
 from .conftest import Server, serving
 
 URL = "/v1/audio/transcriptions"
+STARTING = replace(READY, state="loading", last_ok_age_sec=None)
 
 
 async def test_a_recording_comes_back_as_text_with_its_duration() -> None:
@@ -120,7 +121,7 @@ async def test_empty_fields_are_as_good_as_none() -> None:
         ("temperature", "nan", "0 to 1"),
         ("stream", "maybe", "false"),
         ("timestamp_granularities[]", "syllable", "segment"),
-        ("include[]", "logprobs", "nothing"),
+        ("include[]", "words", "logprobs"),
         ("language", "tlh", "English"),
     ],
 )
@@ -304,6 +305,28 @@ async def test_a_client_that_hangs_up_in_the_middle_of_its_upload_frees_its_plac
     assert answer.status_code == 200
 
 
+async def says_hello(asked: Asked) -> Hypothesis:
+    pieces = (b"H\xc3", b"\xa4llo", b".")
+    logprobs = (-0.1, -0.2, -0.3)
+    return Hypothesis("Hällo.", "German", (1, 2, 3), logprobs, pieces=pieces)
+
+
+async def test_the_probabilities_of_tokens_are_told_when_asked_for() -> None:
+    async with serving(ScriptedEngine(says_hello)) as server:
+        asked = (await server.transcribe(**{"include[]": "logprobs"})).json()
+        not_asked = (await server.transcribe()).json()
+        elsewhere = await server.transcribe(include="logprobs", response_format="verbose_json")
+    assert asked["logprobs"] == [
+        {"token": "H\ufffd", "bytes": [72, 195], "logprob": -0.1},
+        {"token": "\ufffdllo", "bytes": [164, 108, 108, 111], "logprob": -0.2},
+        {"token": ".", "bytes": [46], "logprob": -0.3},
+    ]
+    assert bytes(b for token in asked["logprobs"] for b in token["bytes"]).decode() == "Hällo."
+    assert "logprobs" not in not_asked
+    assert elsewhere.status_code == 400
+    assert "response_format json" in elsewhere.json()["error"]["message"]
+
+
 async def test_endless_fields_are_refused() -> None:
     async with serving(ScriptedEngine()) as server:
         response = await server.transcribe(prompt="word " * 200_000)
@@ -341,12 +364,20 @@ async def test_a_fault_of_the_server_is_a_500_without_its_inner_life() -> None:
 
 
 async def test_while_the_model_loads_clients_are_told_to_come_back() -> None:
-    async with serving(ScriptedEngine(how=replace(READY, state="loading"))) as server:
+    async with serving(ScriptedEngine(how=STARTING)) as server:
         response = await server.transcribe()
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "model_unavailable"
     assert int(response.headers["Retry-After"]) > 0
     assert "X-Should-Retry" not in response.headers
+
+
+async def test_while_a_model_that_was_let_go_comes_back_uploads_wait_for_it() -> None:
+    async with serving(ScriptedEngine(how=replace(READY, state="loading"))) as server:
+        response = await server.transcribe()
+        health = await server.http.get("/health")
+    assert (response.status_code, response.json()["text"]) == (200, "Hello.")
+    assert (health.status_code, health.json()["status"]) == (200, "ok")
 
 
 async def test_a_model_that_cannot_be_loaded_is_not_worth_retrying() -> None:
