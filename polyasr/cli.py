@@ -54,6 +54,8 @@ examples:
   polyasr dictate --fast meeting.wav    as fast as the server takes it
   arecord -q -t raw -f S16_LE -r 16000 -c 1 | polyasr dictate -
                                         from a microphone; Ctrl-C ends the recording
+  polyasr dictate --server ws://a:8766/ws/transcribe --server ws://b:8766/ws/transcribe talk.wav
+                                        the second server takes over when the first fails
 """
 TRANSCRIBE_EXAMPLES = """\
 One line of text for each recording, with the file's name before it when there are several.
@@ -112,7 +114,12 @@ def _dictate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", help="a recording, or - for PCM16 at 16 kHz, mono, from stdin"
     )
-    parser.add_argument("--url", help="the server's WebSocket (ws://127.0.0.1:8766/ws/transcribe)")
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        action="append",
+        help="its WebSocket (ws://127.0.0.1:8766/ws/transcribe); more of them: the next takes over",
+    )
     parser.add_argument("--fast", action="store_true", help="do not wait as a speaker would")
     _hints(parser)
     _settings(parser, "api_key")

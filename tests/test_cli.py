@@ -188,7 +188,7 @@ async def test_dictate_prints_the_final_text(
     recording.write_bytes(wav(silence(0.5) + tone(1.0) + silence(1.0)))
     engine = ScriptedEngine()
     async with serving(engine) as server:
-        command = ["dictate", "--fast", "--url", server.websocket_url, "--language", "en"]
+        command = ["dictate", "--fast", "--server", server.websocket_url, "--language", "en"]
         command += ["--context", "Benchday", str(recording)]
         code = await trio.to_thread.run_sync(main, command)
     assert (code, capsys.readouterr().out) == (0, "Hello.\n")
@@ -199,7 +199,7 @@ async def test_dictate_sends_the_key(tmp_path: Path, capsys: pytest.CaptureFixtu
     recording = tmp_path / "speech.wav"
     recording.write_bytes(wav(tone(1.0)))
     async with serving(ScriptedEngine(), api_key="sesame") as server:
-        command = ["dictate", "--fast", "--url", server.websocket_url, str(recording)]
+        command = ["dictate", "--fast", "--server", server.websocket_url, str(recording)]
         refused = await trio.to_thread.run_sync(main, command)
         admitted = await trio.to_thread.run_sync(main, [*command, "--api-key", "sesame"])
     assert (refused, admitted) == (2, 0)
@@ -208,12 +208,24 @@ async def test_dictate_sends_the_key(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert printed.err.count("\n") == 1
 
 
+async def test_dictate_goes_to_the_next_server_when_the_first_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = tmp_path / "speech.wav"
+    recording.write_bytes(wav(tone(1.0)))
+    async with serving(ScriptedEngine()) as server:
+        command = ["dictate", "--fast", "--server", "ws://127.0.0.1:9/ws/transcribe"]
+        command += ["--server", server.websocket_url, str(recording)]
+        code = await trio.to_thread.run_sync(main, command)
+    assert (code, capsys.readouterr().out) == (0, "Hello.\n")
+
+
 def test_dictate_without_a_server_says_how_to_start_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording = tmp_path / "speech.wav"
     recording.write_bytes(wav(tone(1.0)))
-    assert main(["dictate", "--url", "ws://127.0.0.1:9/ws/transcribe", str(recording)]) == 2
+    assert main(["dictate", "--server", "ws://127.0.0.1:9/ws/transcribe", str(recording)]) == 2
     assert "polyasr serve" in capsys.readouterr().err
 
 
@@ -221,7 +233,7 @@ async def test_dictate_reads_raw_audio_from_a_pipe() -> None:
     """An odd byte at the end is half a sample, and no audio."""
     async with serving(ScriptedEngine()) as server:
         done = await trio.run_process(
-            [*POLYASR, "dictate", "-", "--url", server.websocket_url],
+            [*POLYASR, "dictate", "-", "--server", server.websocket_url],
             stdin=tone(1.0) + silence(1.0) + b"\0",
             capture_stdout=True,
             capture_stderr=True,
@@ -239,7 +251,7 @@ async def test_ctrl_c_ends_a_live_recording_and_not_its_text() -> None:
     command = [*POLYASR, "dictate", "-"]
     async with serving(ScriptedEngine(script)) as server, trio.open_nursery() as nursery:
         run = partial(trio.run_process, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        process = await nursery.start(run, [*command, "--url", server.websocket_url])
+        process = await nursery.start(run, [*command, "--server", server.websocket_url])
         assert process.stdin is not None
         assert process.stdout is not None
         await process.stdin.send_all(tone(2.0))

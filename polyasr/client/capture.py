@@ -72,6 +72,10 @@ class Capture:
         """The audio of a frame that is kept."""
         return self._frames[sequence - self.first_kept]
 
+    def audio(self) -> bytes:
+        """All the audio that is kept."""
+        return b"".join(self._frames)
+
     def _append(self, payload: bytes) -> None:
         self._frames.append(payload)
         self._held_bytes += len(payload)

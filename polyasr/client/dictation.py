@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
 import trio
 
+from polyasr.client.batch import rescuer
 from polyasr.client.capture import BYTES_PER_SECOND, FRAME_BYTES, Capture
-from polyasr.client.link import Connect, DictationFailed, Link, Received
-from polyasr.client.socket import open_socket
-from polyasr.errors import ungrouped
+from polyasr.client.link import DictationFailed, Link, Received, Rescue
+from polyasr.client.servers import Connect, Servers
+from polyasr.client.socket import bearer, open_socket, parse_address
+from polyasr.errors import PolyasrError, ungrouped
 from polyasr.protocol.messages import Final, Partial, Start, Stop
 
 PATIENCE_SEC = 60.0
@@ -25,10 +27,12 @@ LEAVE_SEC = 3.0
 class Dictation:
     """A dictation under way. Iterate over it to receive; send and stop from another task.
 
-    The iterator gives partials and the final, and ends when the server is done. A connection that
-    is lost is opened again and the session resumed. The iterator raises DictationFailed when the
-    server reports an error or stays away, and ServerUnreachable when it cannot be found again. A
-    final that does not cover all the audio comes only after all of it was sent twice.
+    The iterator gives partials and the final, and ends when a server is done. A connection that is
+    lost is opened again and the session resumed; a server that reports an error or stays away is
+    given up for the next. When none is left, the recording is posted to their batch endpoints once
+    the dictation is stopped. The iterator raises DictationFailed or ServerUnreachable when all of
+    that was in vain, and at once when no session was ever begun. A final that does not cover all
+    the audio comes only after all of it was sent twice.
 
     Every message is also kept in ``received``, with the time it came.
     """
@@ -45,6 +49,11 @@ class Dictation:
     def received(self) -> list[Received]:
         """All messages of the server so far."""
         return self._link.received
+
+    @property
+    def trouble(self) -> PolyasrError | None:
+        """Why no server listens just now; None while one does. Audio is taken and kept."""
+        return self._link.trouble
 
     @property
     def captured_frames(self) -> int:
@@ -88,7 +97,7 @@ class Dictation:
 
 @asynccontextmanager
 async def open_dictation(
-    url: str,
+    url: str | Sequence[str],
     *,
     control: int = 2,
     language: str | None = None,
@@ -97,29 +106,44 @@ async def open_dictation(
     api_key: str | None = None,
     patience: float = PATIENCE_SEC,
 ) -> AsyncIterator[Dictation]:
-    """Connect to ``ws://host:port/ws/transcribe`` and start a session.
+    """Connect to ``ws://host:port/ws/transcribe``, or the first of several that answers, and start.
 
     ``patience`` is how many seconds a lost server is looked for, 0 for not at all. Raises, in one
     line that says what to do, ServerUnreachable when nobody answers there, and ConfigurationError
     when the address or the key cannot be one.
     """
+    urls = [url] if isinstance(url, str) else list(url)
+    for each in urls:
+        parse_address(each)
+    if api_key:
+        bearer(api_key)
     start = Start(
         session_id or uuid.uuid4().hex, control=control, language=language or "", context=context
     )
-    async with dictate_over(partial(open_socket, url, api_key), start, patience) as dictation:
+    connects = [partial(open_socket, each, api_key) for each in urls]
+    rescue = rescuer(urls, api_key, patience)
+    async with dictate_over(connects, start, patience, rescue=rescue) as dictation:
         yield dictation
 
 
 @asynccontextmanager
 async def dictate_over(
-    connect: Connect, start: Start, patience: float = PATIENCE_SEC, capture: Capture | None = None
+    connect: Connect | Sequence[Connect],
+    start: Start,
+    patience: float = PATIENCE_SEC,
+    capture: Capture | None = None,
+    rescue: Rescue | None = None,
 ) -> AsyncIterator[Dictation]:
-    """A dictation over connections of any kind. Raises what ``connect`` raises the first time."""
-    link = Link(start, capture or Capture())
+    """A dictation over connections of any kind, to servers in the order of preference.
+
+    Raises what the last ``connect`` raises when no server is reached at first.
+    """
+    servers = Servers(connect if isinstance(connect, Sequence) else [connect], patience)
+    link = Link(start, capture or Capture(), servers)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:
-            await nursery.start(link.run, connect, patience)
+            await nursery.start(link.run, rescue)
             yield Dictation(link)
         except Exception as error:
             failure = error
@@ -130,7 +154,7 @@ async def dictate_over(
 
 
 def transcribe(
-    url: str,
+    url: str | Sequence[str],
     pcm16: bytes,
     *,
     paced: bool = False,

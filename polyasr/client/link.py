@@ -1,17 +1,16 @@
-"""A dictation's connections, one after another, until the server is done with it."""
+"""A dictation's connections, one after another, until a server is done with it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import trio
 from trio_websocket import ConnectionClosed
 
 from polyasr.client.capture import Capture
+from polyasr.client.servers import Servers, Socket
 from polyasr.client.socket import ServerUnreachable
 from polyasr.errors import PolyasrError, ProtocolError, ungrouped
 from polyasr.protocol.frames import Frame, encode
@@ -31,9 +30,6 @@ from polyasr.protocol.messages import (
     parse_server,
 )
 
-FIRST_RETRY_SEC = 0.1
-LAST_RETRY_SEC = 3.0
-"""Between two attempts to reach the server: doubled each time, from the first to the last."""
 PING_SEC = 10.0
 STALL_SEC = 30.0
 """A server of which nothing is heard for so long, pongs included, is lost though the network has
@@ -50,24 +46,8 @@ class DictationFailed(PolyasrError):
         self.code = code
 
 
-class Socket(Protocol):
-    """A WebSocket to the server. Its methods raise ConnectionClosed."""
-
-    async def send_message(self, message: bytes | str) -> None:
-        """Send a message."""
-        ...
-
-    async def get_message(self) -> bytes | str:
-        """The next message."""
-        ...
-
-    async def ping(self) -> None:
-        """Send a ping and wait for its pong."""
-        ...
-
-
-Connect = Callable[[], AbstractAsyncContextManager[Socket]]
-"""Opens a connection. Raises ServerUnreachable."""
+Rescue = Callable[[bytes, Start], Awaitable[str]]
+"""Gets the text of a whole recording, PCM16, without a dictation. Raises PolyasrError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +61,29 @@ class Received:
 class Link:
     """Sends what was captured and receives what is answered, over as many connections as it takes.
 
-    A session is resumed where the server holds it. A final that does not cover all audio, and a
-    stop that the server cannot answer, are asked for once more with all of the audio, if that is
-    still kept.
+    A session is resumed where a server holds it. A server that reports an error is asked no more,
+    and while one cannot be found the others are asked as well. A final that does not cover all
+    audio, and a stop that a server cannot answer, are asked for once more with all of the audio, if
+    that is still kept. What is then still missing is left to the rescue, if there is one.
     """
 
-    def __init__(self, start: Start, capture: Capture) -> None:
+    def __init__(self, start: Start, capture: Capture, servers: Servers) -> None:
         self.start, self.capture = start, capture
         self.stop: Stop | None = None
         self.received: list[Received] = []
         self.is_over = False
+        self.trouble: PolyasrError | None = None
+        """Why no server listens just now."""
         self.failure: PolyasrError | None = None
-        """Why it is over, unless because the server was done."""
+        """Why it is over, unless because a server was done."""
         self._events, self.events = trio.open_memory_channel[Partial | Final](math.inf)
         self._changed = trio.Event()
         self._talking = trio.CancelScope()
-        self._attempts = 1
+        self._servers = servers
+        self._attempts_left = max(ATTEMPTS, len(servers)) - 1
         self._opening: Start = start
         self._control = 0
         """What was granted; 0 before the session has begun."""
-        self._has_progressed = False
         self._heard_at = 0.0
         self._final: Final | None = None
         self._lost = DictationFailed("connection_closed", "the server closed the connection")
@@ -122,45 +105,64 @@ class Link:
 
     async def run(
         self,
-        connect: Connect,
-        patience: float,
+        rescue: Rescue | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Connect until it is over. Raises what ``connect`` raises the first time."""
-        has_begun = False
+        """Connect until it is over. Raises PolyasrError when no server can be reached at first."""
         try:
-            async with connect() as socket:
-                task_status.started()
-                has_begun = True
-                await self._talk(socket)
-            await self._come_back(connect, patience)
-        except PolyasrError as error:
-            if not has_begun:
-                raise
-            if not self.is_over:  # else it is the goodbye that went wrong
-                self.failure = error
+            await self._visit(task_status)
+            if self.failure is not None and self._control and rescue is not None:
+                await self._save(rescue)
+            if self._final is not None and not self._covers(self._final):
+                self._events.send_nowait(self._final)
+                self.failure = None
         finally:
             self.is_over = True
             self._events.close()
             self.tell()
 
-    async def _come_back(self, connect: Connect, patience: float) -> None:
-        """Connect again and again, for so many seconds since the dictation last got on."""
-        lost: PolyasrError = self._lost
-        since, delay = trio.current_time(), FIRST_RETRY_SEC
+    async def _visit(self, task_status: trio.TaskStatus[None]) -> None:
+        """Connect again and again, until it is over or there is a failure."""
+        servers = self._servers
         while not self.is_over:
-            if self._has_progressed:
-                since, delay, self._has_progressed = trio.current_time(), FIRST_RETRY_SEC, False
-            if trio.current_time() - since >= patience:
-                raise lost
-            await self._rest(delay)
-            delay = min(2 * delay, LAST_RETRY_SEC)
             try:
-                async with connect() as socket:
+                async with servers.current() as socket:
+                    if not servers.was_reached:
+                        servers.was_reached = True
+                        task_status.started()
                     await self._talk(socket)
-                lost = self._lost
+                lost: PolyasrError = self._lost
             except ServerUnreachable as error:
                 lost = error
+            except DictationFailed as error:
+                lost = error
+                servers.drop()
+            if self.is_over:
+                return
+            self.trouble = lost
+            pause = servers.pause()
+            if pause is None and not servers.was_reached:
+                raise lost
+            if pause is None:
+                self.failure = lost
+                return
+            await self._rest(pause)
+
+    async def _save(self, rescue: Rescue) -> None:
+        """Have the audio recognized without a dictation, once all of it is there."""
+        while self.stop is None and not self.capture.is_full and not self.is_over:
+            await self.changed()
+        if self.stop is None or self.capture.first_kept or self.is_over:
+            return
+        self._talking = trio.CancelScope()
+        with self._talking:
+            try:
+                text = await rescue(self.capture.audio(), self.start)
+            except PolyasrError as error:
+                self.trouble = error
+                return
+            stop, self.failure = self.stop, None
+            self._take(Final(self.start.session_id, stop.stop_id, text, stop.final_captured_seq))
 
     async def _rest(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
@@ -191,7 +193,7 @@ class Link:
                 message = _parse(await socket.get_message())
             except ConnectionClosed as closed:
                 self._lost = _gone(closed)
-                self.is_over = self._final is not None
+                self.is_over = self._final is not None and self._covers(self._final)
                 return
             self._heard_at = trio.current_time()
             if message is not None:
@@ -205,27 +207,34 @@ class Link:
         match message:
             case Started(control=control):
                 self._control, self._opening = control, Resume(**asdict(self.start))
+                self.trouble = None
             case Ack(ack_seq=ack_seq):
-                self._has_progressed |= self.capture.acknowledge(ack_seq)
+                if self.capture.acknowledge(ack_seq):
+                    self._servers.got_on()
                 self.tell()
             case Partial():
-                self._has_progressed = True
+                self._servers.got_on()
                 self._events.send_nowait(message)
-            case Final() if self._covers(message) or not self._start_anew():
+            case Final() if self._covers(message):
                 self._final = message
                 self._events.send_nowait(message)
             case Final():
-                return False
+                self._final = message
+                if self._start_anew():
+                    return False
+                raise DictationFailed("not_covered", "the text may lack some of the audio")
             case Done():
                 self.is_over = True
                 return False
             case Error(error=error, code="too_many_sessions") if self._control:
                 self._lost = DictationFailed("too_many_sessions", error)
+                self._servers.move_on()
                 return False  # the session is held, and there may be a place for it later
             case Error(error=error, code=code):
                 raise DictationFailed(code, error)
             case StopExpired(reason=reason):
                 if self._start_anew():
+                    self._servers.move_on()
                     return False
                 raise DictationFailed(reason, f"the server cannot answer the stop: {reason}")
         return True
@@ -248,11 +257,11 @@ class Link:
 
     def _start_anew(self) -> bool:
         """Have all audio sent again, in a new session under the same id, if that is possible."""
-        if self._attempts >= ATTEMPTS or self.capture.first_kept:
+        if not self._attempts_left or self.capture.first_kept:
             return False
-        self._attempts += 1
+        self._attempts_left -= 1
         self._opening = self.start
-        self._has_progressed = True
+        self._servers.got_on()
         return True
 
     async def _send_audio(self, socket: Socket, position: int) -> None:

@@ -37,11 +37,11 @@ async def open_socket(url: str, api_key: str | None) -> AsyncIterator[WebSocketC
     Raises ServerUnreachable, ConfigurationError for an address or a key that cannot be one, and
     what the body raises as it is, in no group.
     """
-    address = _parse(url)
-    headers = [(b"Authorization", _bearer(api_key))] if api_key else []
+    address = parse_address(url)
+    headers = [(b"Authorization", bearer(api_key))] if api_key else []
     failure: Exception | None = None
     # The stream is ours: the library leaves it open when the server closes first.
-    async with await _open_stream(address) as stream:
+    async with await open_stream(address) as stream:
         try:
             async with trio.open_nursery() as nursery:
                 try:
@@ -60,7 +60,8 @@ async def open_socket(url: str, api_key: str | None) -> AsyncIterator[WebSocketC
         raise failure
 
 
-def _parse(url: str) -> SplitResult:
+def parse_address(url: str) -> SplitResult:
+    """The parts of a ``ws://`` or ``wss://`` address. Raises ConfigurationError."""
     try:
         address = urlsplit(url)
         usable = address.scheme in DEFAULT_PORTS and address.hostname and address.port != 0
@@ -74,7 +75,8 @@ def _parse(url: str) -> SplitResult:
     return address
 
 
-def _bearer(api_key: str) -> bytes:
+def bearer(api_key: str) -> bytes:
+    """The key as a header has it. Raises ConfigurationError."""
     if not _is_printable(api_key):
         raise ConfigurationError(
             "the API key cannot be sent: it holds a space, a line break or a letter beyond ASCII"
@@ -87,7 +89,8 @@ def _is_printable(text: str) -> bool:
     return all("!" <= letter <= "~" for letter in text)
 
 
-async def _open_stream(address: SplitResult) -> Stream:
+async def open_stream(address: SplitResult) -> Stream:
+    """A connection, encrypted for ``wss``. Raises ServerUnreachable."""
     host = address.hostname or ""
     port = address.port or DEFAULT_PORTS[address.scheme]
     try:
@@ -126,7 +129,7 @@ async def _shake_hands(
     address: SplitResult,
     headers: list[tuple[bytes, bytes]],
 ) -> WebSocketConnection:
-    host = _host(address)
+    host = host_of(address)
     resource = (address.path or "/") + (f"?{address.query}" if address.query else "")
     try:
         with trio.fail_after(CONNECT_TIMEOUT):
@@ -150,12 +153,12 @@ def _refused(address: SplitResult, group: ExceptionGroup[Exception]) -> ServerUn
     for error in leaves(group):
         if isinstance(error, ConnectionRejected):
             return ServerUnreachable(
-                f"{_host(address)} answers {address.path or '/'} with HTTP status "
+                f"{host_of(address)} answers {address.path or '/'} with HTTP status "
                 f"{error.status_code} and not as a dictation server: its path is /ws/transcribe"
             )
-    return ServerUnreachable(f"{_host(address)} does not speak the WebSocket protocol: {group}")
+    return ServerUnreachable(f"{host_of(address)} does not speak the WebSocket protocol: {group}")
 
 
-def _host(address: SplitResult) -> str:
+def host_of(address: SplitResult) -> str:
     """Host and port, without what logs must not show."""
     return address.netloc.rpartition("@")[2]

@@ -37,12 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _dictate(arguments: argparse.Namespace, settings: Settings, pcm16: bytes | None) -> str:
     """The final text of ``pcm16``, or of standard input where that is None."""
-    url = arguments.url or f"ws://127.0.0.1:{settings.port}/ws/transcribe"
+    servers = arguments.server or [f"ws://127.0.0.1:{settings.port}/ws/transcribe"]
     line = LiveLine(sys.stderr) if sys.stderr.isatty() else None
     final = ""
     async with (
         open_dictation(
-            url,
+            servers,
             language=arguments.language,
             context=arguments.context,
             api_key=settings.api_key or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
@@ -30,6 +30,8 @@ class Wire:
         self._overtaken: list[bytes | str] = []
         self._to_server, self._at_server = trio.open_memory_channel[bytes | str](math.inf)
         self._to_client, self._at_client = trio.open_memory_channel[str](math.inf)
+        self.altered: Callable[[str], str] = str
+        """What becomes of the client's texts on the way."""
         self.client_lost = trio.Event()
         self.server_lost = trio.Event()
 
@@ -37,6 +39,8 @@ class Wire:
         await trio.sleep(self._delay)
         if self.client_lost.is_set():
             raise ConnectionClosed(None)
+        if isinstance(message, str):
+            message = self.altered(message)
         for each in self._jumbled(message):
             self._to_server.send_nowait(each)
 
