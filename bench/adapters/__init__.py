@@ -1,0 +1,1 @@
+"""The servers that can be measured, one file each; see `port` for what an adapter is."""
