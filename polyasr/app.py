@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart.json.provider import DefaultJSONProvider
 from quart_trio import QuartTrio
 
+from polyasr.archive import Archive
 from polyasr.pipeline.registry import SessionRegistry
 from polyasr.routes.access import access_rules, register_access
 from polyasr.routes.asr import asr
@@ -35,13 +36,15 @@ class Application(QuartTrio):
     asgi_http_class = BoundedHTTPConnection
 
 
-def create_app(settings: Settings, engine: ServingEngine, sessions: SessionRegistry) -> QuartTrio:
-    """The application of one server. The engine and the sessions outlive it."""
+def create_app(
+    settings: Settings, engine: ServingEngine, sessions: SessionRegistry, archive: Archive
+) -> QuartTrio:
+    """The application of one server. The engine, the sessions and the archive outlive it."""
     app = Application("polyasr", static_folder=None)
     app.json = JSONProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * MIB + FORM_OVERHEAD_BYTES
     app.config["RESPONSE_TIMEOUT"] = None  # event streams last as long as the work
-    services, rules = open_services(settings, engine), access_rules(settings)
+    services, rules = open_services(settings, engine, archive), access_rules(settings)
     register_access(app, rules)
     register_errors(app, engine)
     app.register_blueprint(operations(services))

@@ -81,6 +81,26 @@ class EngineStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveStatus:
+    """``error``: why the last thing could not be written, None when it could; ``dropped_bytes``:
+    what was lost since the server's start, because the disk failed or was too slow."""
+
+    enabled: bool
+    error: str | None = None
+    dropped_bytes: int = 0
+
+    def body(self) -> dict[str, object]:
+        """As the contract's ``archive``."""
+        if not self.enabled:
+            return {"state": "off"}
+        state = "failing" if self.error else "ok"
+        return {"state": state, "error": self.error, "dropped_bytes": self.dropped_bytes}
+
+
+NO_ARCHIVE = ArchiveStatus(enabled=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The verdict: ``body`` is what ``GET /health`` answers, with ``http_status`` 200 or 503."""
 
@@ -95,8 +115,8 @@ class Health:
         return self.http_status == 200
 
 
-def report(status: EngineStatus, *, version: str) -> Health:
-    """Judge the engine.
+def report(status: EngineStatus, *, version: str, archive: ArchiveStatus = NO_ARCHIVE) -> Health:
+    """Judge the engine, and say how the archive is.
 
     ``ok`` needs fresh evidence: weights on the disk and a success not long ago. 503 means that a
     request sent now would fail: the model is loading for the first time, its load failed, its
@@ -107,8 +127,10 @@ def report(status: EngineStatus, *, version: str) -> Health:
 
     A model that was let go because nobody used it is not brought back to be judged: its last
     success stands, however old, as long as its weights are there; the next use loads it anew.
+
+    An archive that cannot be written is ``degraded``, and costs nobody an answer.
     """
-    reasons = _reasons(status)
+    reasons = (*_reasons(status), *_archive_reasons(archive))
     verdict: Literal["ok", "degraded", "starting"] = "degraded" if reasons else "ok"
     if status.starting and status.weights_present:
         verdict = "starting"
@@ -123,6 +145,7 @@ def report(status: EngineStatus, *, version: str) -> Health:
         "weights_present": status.weights_present,
         "streaming_probe": {"last_ok_age_sec": _rounded(status.last_ok_age_sec)},
         "manager": status.residency.body(),
+        "archive": archive.body(),
         "version": version,
     }
     if status.memory_mb is not None:
@@ -155,6 +178,12 @@ def _reasons(status: EngineStatus) -> tuple[str, ...]:
             f"after {MAX_EVIDENCE_AGE_SEC:.0f} s it no longer counts as evidence"
         )
     return tuple(reasons)
+
+
+def _archive_reasons(archive: ArchiveStatus) -> tuple[str, ...]:
+    if archive.error is None:
+        return ()
+    return (f"the archive cannot be written: {archive.error}",)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,4 +1,5 @@
-"""The composition root: opens the sockets, the engine, then the application; closes in reverse."""
+"""The composition root: opens the sockets, the engine, the archive, then the application; closes in
+reverse."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ import trio
 
 from polyasr import __version__
 from polyasr.app import create_app
+from polyasr.archive import open_archive
 from polyasr.engine import open_engine
 from polyasr.errors import ConfigurationError
 from polyasr.pipeline.config import DictationConfig
@@ -100,10 +102,11 @@ async def _open_http(
             await app.wait_for_none()
 
     async with (
-        open_sessions(engine, DictationConfig.from_settings(settings)) as sessions,
+        open_archive(settings) as archive,
+        open_sessions(engine, DictationConfig.from_settings(settings), archive) as sessions,
         trio.open_nursery() as nursery,
     ):
-        app = CountedExchanges(LingeringClose(create_app(settings, engine, sessions)))
+        app = CountedExchanges(LingeringClose(create_app(settings, engine, sessions, archive)))
         run = partial(
             hypercorn.trio.serve, app, _hypercorn_config(listener), shutdown_trigger=stopped
         )

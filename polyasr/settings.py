@@ -1,7 +1,7 @@
 """The settings: one frozen dataclass, read from the environment in this file and nowhere else.
 
 A setting ``x`` is read from ``POLYASR_X``, and from the older name ``ASR_X`` when that is not set;
-an empty value counts as not set. What the command line gives goes before both.
+an empty value counts as not set, but for ``log_dir``. What the command line gives goes before both.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ class Option:
     """What is known of one setting. ``default`` is a text, parsed like any other.
 
     ``standard`` is the name under which other programs read the same thing; it comes last.
+    ``may_be_empty``: an empty text is a value and not the same as none.
     """
 
     kind: Kind
     default: str
     help: str
     standard: str = ""
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,10 @@ class Reading:
     source: str
 
 
-def _option(default: str, kind: Kind, help: str, standard: str = "") -> Any:
-    option = Option(kind, default, help, standard)
+def _option(
+    default: str, kind: Kind, help: str, standard: str = "", *, may_be_empty: bool = False
+) -> Any:
+    option = Option(kind, default, help, standard, may_be_empty)
     return field(repr=not kind.secret, metadata={"option": option})
 
 
@@ -123,6 +127,11 @@ class Settings:
     stable_commit_min_sec: float = _option(
         "8", seconds(1, 30), "seconds of speech after which the next pause settles the text"
     )
+    log_dir: str = _option(
+        "logs", TEXT, "where dictations and uploads are kept; empty: nowhere", may_be_empty=True
+    )
+    log_max_gb: int = _option("10", whole(0, 100_000), "GB kept at most; 0: no limit")
+    log_max_days: int = _option("30", whole(0, 36_500), "days kept at most; 0: no limit")
     speaker_filter: bool = _option(
         "1", SWITCH, "leave out other voices than the one that began the dictation"
     )
@@ -142,8 +151,9 @@ def load(
 ) -> Settings:
     """The settings. Raises ConfigurationError for a value that cannot be used.
 
-    ``overrides`` are the command line's, as texts by the names of Settings' fields; None and an
-    empty text count as not given. ``has_cuda`` is asked only where something is ``auto``.
+    ``overrides`` are the command line's, as texts by the names of Settings' fields; None and, with
+    the exception above, an empty text count as not given. ``has_cuda`` is asked only where
+    something is ``auto``.
     """
     found = read(environ, overrides, has_cuda=has_cuda)
     return Settings(**{name: reading.value for name, reading in found.items()})
@@ -195,11 +205,11 @@ _PREFIXES = (PREFIX, LEGACY_PREFIX)
 
 def _read(name: str, environ: Mapping[str, str], overrides: Mapping[str, str | None]) -> Reading:
     option = OPTIONS[name]
-    given = {flag(name): overrides.get(name) or ""}
+    given = {flag(name): overrides.get(name)}
     names = [prefix + name.upper() for prefix in _PREFIXES] + [option.standard]
-    given |= {variable: environ.get(variable, "") for variable in names}
+    given |= {variable: environ.get(variable) for variable in names}
     for source, text in given.items():
-        if text.strip():
+        if text is not None and (text.strip() or option.may_be_empty):
             return Reading(_parse(option, source, text.strip()), source)
     return Reading(option.kind.parse(option.default), "default")
 

@@ -21,8 +21,9 @@ from polyasr.settings import Settings
 
 
 def configured() -> Settings:
-    """The default settings of a server on a free port of this machine, for the tiny model."""
-    given = {"model": "tiny", "device": "cpu", "dtype": "float32", "port": "0"}
+    """The default settings of a server on a free port of this machine, for the tiny model, which
+    keeps nothing."""
+    given = {"model": "tiny", "device": "cpu", "dtype": "float32", "port": "0", "log_dir": ""}
     return settings.load({}, given)
 
 

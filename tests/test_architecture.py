@@ -23,7 +23,7 @@ LAYERS = (
     {"settings"},
     {"checkpoint"},
     {"pipeline"},
-    {"client", "diarization", "engine", "picture", "subtitles"},
+    {"archive", "client", "diarization", "engine", "picture", "subtitles"},
     {"routes"},
     {"app"},
     {"server"},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from polyasr.health import MAX_EVIDENCE_AGE_SEC, Health, report
+from polyasr.health import MAX_EVIDENCE_AGE_SEC, ArchiveStatus, Health, report
 from tests.fakes import READY
 
 
@@ -33,9 +33,29 @@ def test_fresh_success_and_weights_on_the_disk_are_health() -> None:
             "idle_for": 1.2,
             "units": {"asr": {"state": "ready", "in_use": False, "idle_for": 1.2}},
         },
+        "archive": {"state": "off"},
         "version": "1.2.3",
         "memory_mb": 512.0,
     }
+
+
+def test_an_archive_that_cannot_be_written_is_told_and_no_outage() -> None:
+    full = ArchiveStatus(enabled=True, error="No space left on device", dropped_bytes=3200)
+    health = report(READY, version="1", archive=full)
+    assert (health.status, health.http_status) == ("degraded", 200)
+    assert health.reasons == ("the archive cannot be written: No space left on device",)
+    assert health.body["archive"] == {
+        "state": "failing",
+        "error": "No space left on device",
+        "dropped_bytes": 3200,
+    }
+
+
+def test_what_an_archive_has_lost_before_is_told_and_is_health() -> None:
+    again = ArchiveStatus(enabled=True, dropped_bytes=3200)
+    health = report(READY, version="1", archive=again)
+    assert health.status == "ok"
+    assert health.body["archive"] == {"state": "ok", "error": None, "dropped_bytes": 3200}
 
 
 def test_memory_that_is_not_known_is_left_out() -> None:

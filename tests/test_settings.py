@@ -49,6 +49,13 @@ def test_an_empty_value_counts_as_not_set() -> None:
     assert load(POLYASR_PORT=" ").port == 8766
 
 
+def test_an_empty_log_dir_turns_the_archive_off() -> None:
+    assert load().log_dir == "logs"
+    assert load(POLYASR_LOG_DIR="").log_dir == ""
+    assert load(POLYASR_LOG_DIR="", ASR_LOG_DIR="theirs").log_dir == ""
+    assert load(ASR_LOG_DIR="").log_dir == ""
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [

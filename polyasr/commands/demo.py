@@ -26,7 +26,7 @@ from polyasr.commands.terminal import LiveLine
 from polyasr.errors import ModelUnavailable
 from polyasr.protocol.messages import Final
 from polyasr.samples import SAMPLE_RATE, to_pcm16
-from polyasr.settings import TINY, without_settings
+from polyasr.settings import TINY, variable, without_settings
 
 RECORDING = Path(__file__).parents[1] / "models" / "demo" / "demo-en.wav"
 SERVE = [sys.executable, "-m", "polyasr", "serve", "--model", TINY, "--device", "cpu"]
@@ -115,7 +115,8 @@ def words(text: str) -> list[str]:
 async def _open_server() -> AsyncIterator[str]:
     """A server in a process of its own on a free port, ready; yields its address.
 
-    It does not see this process's settings, so that the demo is the same everywhere.
+    It does not see this process's settings, so that the demo is the same everywhere, and
+    keeps nothing of it.
     """
     with tempfile.TemporaryFile() as log:
         async with trio.open_nursery() as nursery:
@@ -125,7 +126,7 @@ async def _open_server() -> AsyncIterator[str]:
                     [*SERVE, "--port", "0"],
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=without_settings(os.environ),
+                    env=without_settings(os.environ) | {variable("log_dir"): ""},
                     check=False,
                     deliver_cancel=_stop,
                 )

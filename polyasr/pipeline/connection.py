@@ -155,6 +155,8 @@ class Conversation:
         open_session = self._sessions.resume if is_resume else self._sessions.begin
         self._session = open_session(start.session_id, options, self.line)
         self._stop_wait = STOP_WAIT
+        self.line.outbox.record = self._session.record
+        self._session.record.message(start.to_json())
         kind = messages.Resumed if is_resume else messages.Started
         state = self._session.state
         self.line.outbox.put(kind(state.session_id, state.ack_seq, self.line.control))
@@ -170,6 +172,7 @@ class Conversation:
     def _stop(self, stop: messages.Stop) -> None:
         if self._session is None:
             raise ProtocolError("stop_before_start", "stop came before start or resume")
+        self._session.record.message(stop.to_json())
         if self._sessions.has_expired(self._session.state.session_id, stop.stop_id):
             self.line.expire(self._session.state.session_id, stop.stop_id, "stop_result_expired")
         else:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import trio
 
+from polyasr.pipeline.record import UNRECORDED, Record
 from polyasr.protocol.messages import Ack, Partial, Resumed, ServerMessage, Started
 
 ROOM = 64
@@ -29,7 +30,9 @@ class Outbox:
     """Messages on their way to one client, in order; superseded ones are replaced in place."""
 
     def __init__(self) -> None:
-        self._waiting: list[ServerMessage] = []
+        self.record: Record = UNRECORDED
+        """Of the session that what is put now is about."""
+        self._waiting: list[tuple[ServerMessage, Record]] = []
         self._changed = trio.Event()
         self._taken = trio.Event()
         self._closed = False
@@ -38,7 +41,7 @@ class Outbox:
 
     def put(self, message: ServerMessage) -> None:
         """Add a message that must arrive."""
-        self._waiting.append(message)
+        self._waiting.append((message, self.record))
         self._changed.set()
 
     def acknowledge(self, ack: Ack) -> None:
@@ -59,8 +62,8 @@ class Outbox:
         while len(self._waiting) >= ROOM:
             await self._taken.wait()
 
-    async def take(self) -> ServerMessage | None:
-        """The next message; None when closed and empty."""
+    async def take(self) -> tuple[ServerMessage, Record] | None:
+        """The next message and where it is noted; None when closed and empty."""
         while not self._waiting:
             if self._closed:
                 return None
@@ -68,7 +71,8 @@ class Outbox:
             await self._changed.wait()
         self._taken.set()
         self._taken = trio.Event()
-        return self._with_delta(self._waiting.pop(0))
+        message, record = self._waiting.pop(0)
+        return self._with_delta(message), record
 
     def _with_delta(self, message: ServerMessage) -> ServerMessage:
         """A delta follows the partial that was sent before, which superseded ones were not.
@@ -86,14 +90,17 @@ class Outbox:
         return message
 
     def _supersede(self, message: Ack | Partial) -> None:
-        for place, waiting in enumerate(self._waiting):
+        for place, (waiting, record) in enumerate(self._waiting):
             if type(waiting) is type(message) and waiting.session_id == message.session_id:
-                self._waiting[place] = message
+                self._waiting[place] = (message, record)
                 return
         self.put(message)
 
 
 async def emit(outbox: Outbox, sender: Sender) -> None:
     """Send what the outbox holds until it is closed and empty."""
-    while (message := await outbox.take()) is not None:
-        await sender.send(message.to_json())
+    while (taken := await outbox.take()) is not None:
+        message, record = taken
+        text = message.to_json()
+        record.message(text)
+        await sender.send(text)

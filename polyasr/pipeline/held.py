@@ -14,6 +14,7 @@ from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.decoder import Backlog
 from polyasr.pipeline.line import POLICY_VIOLATION, Line
 from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
+from polyasr.pipeline.record import UNRECORDED, Record
 from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
 from polyasr.pipeline.types import AudioChunk, EndOfAudio, Engine, Final, Partial
 from polyasr.pipeline.vad import Detected, detect_speech
@@ -23,6 +24,8 @@ from polyasr.protocol.session import Session
 
 AUDIO_CHUNKS = 600
 """Chunks of at most 1 s that wait for the detector: a minute of 100 ms frames."""
+DETACHED = '{"type": "detached"}'
+"""Noted in the record when a connection is heard no more; what it is still told comes after it."""
 PASSAGE_EVENTS = 64
 """Windows of 160 ms that wait for a stage: about 10 s, more than a decode takes."""
 
@@ -32,9 +35,14 @@ class HeldSession:
     leaves nothing half done."""
 
     def __init__(
-        self, session_id: str, options: RecognizerOptions, config: DictationConfig
+        self,
+        session_id: str,
+        options: RecognizerOptions,
+        config: DictationConfig,
+        record: Record = UNRECORDED,
     ) -> None:
         self.state = Session(session_id, config.limits)
+        self.record = record
         self.line: Line | None = None
         self.lifetime = trio.CancelScope()
         """Around the session's task; its deadline is when the session is given up."""
@@ -54,6 +62,7 @@ class HeldSession:
     def detach(self) -> None:
         """The connection is gone; wait for the next."""
         self.line = None
+        self.record.message(DETACHED)
         self.state.withdraw()
         if not self.state.has_ended:
             self.lifetime.deadline = trio.current_time() + self._config.resume_ttl
@@ -68,6 +77,7 @@ class HeldSession:
         received = self.state.accept(frame)
         if received is not None:
             self._backlog.add(received)
+            self.record.audio(received.pcm, received.through_seq)
         self._end_if_complete()
 
     def ask(self, stop: messages.Stop) -> None:

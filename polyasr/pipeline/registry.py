@@ -13,6 +13,7 @@ from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.held import HeldSession
 from polyasr.pipeline.line import POLICY_VIOLATION, Line, cause
 from polyasr.pipeline.recognizer import RecognizerOptions
+from polyasr.pipeline.record import UNRECORDED, Recorder
 from polyasr.pipeline.types import Engine
 from polyasr.protocol.expired import ExpiredStops
 
@@ -26,9 +27,15 @@ hour of speech some 60 kB."""
 class SessionRegistry:
     """All sessions by id, each with a task of its own in the registry's nursery."""
 
-    def __init__(self, nursery: trio.Nursery, engine: Engine, config: DictationConfig) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        engine: Engine,
+        config: DictationConfig,
+        recorder: Recorder = UNRECORDED,
+    ) -> None:
         self.config = config
-        self._nursery, self._engine = nursery, engine
+        self._nursery, self._engine, self._recorder = nursery, engine, recorder
         self._held: dict[str, HeldSession] = {}
         self._expired = ExpiredStops()
 
@@ -92,7 +99,9 @@ class SessionRegistry:
             )
 
     def _open(self, session_id: str, options: RecognizerOptions, line: Line) -> HeldSession:
-        session = self._held[session_id] = HeldSession(session_id, options, self.config)
+        record = self._recorder.open_session(session_id)
+        session = HeldSession(session_id, options, self.config, record)
+        self._held[session_id] = session
         session.attach(line)
         self._nursery.start_soon(self._hold, session)
         return session
@@ -103,6 +112,7 @@ class SessionRegistry:
             with session.lifetime:
                 with self._engine.pinned():
                     await session.recognize(self._engine)
+                session.record.end_audio()
                 session.lifetime.deadline = trio.current_time() + self.config.stop_result_ttl
                 self._make_room()
                 await trio.sleep_forever()
@@ -112,6 +122,7 @@ class SessionRegistry:
             if session.line is not None:
                 session.line.fail(error)
         finally:
+            session.record.end_audio()
             if self._held.get(session.state.session_id) is session:
                 self._expire(session)
 
@@ -131,8 +142,10 @@ class SessionRegistry:
 
 
 @asynccontextmanager
-async def open_sessions(engine: Engine, config: DictationConfig) -> AsyncIterator[SessionRegistry]:
+async def open_sessions(
+    engine: Engine, config: DictationConfig, recorder: Recorder = UNRECORDED
+) -> AsyncIterator[SessionRegistry]:
     """The registry, for as long as the server runs; at the end all sessions are given up."""
     async with trio.open_nursery() as nursery:
-        yield SessionRegistry(nursery, engine, config)
+        yield SessionRegistry(nursery, engine, config, recorder)
         nursery.cancel_scope.cancel()

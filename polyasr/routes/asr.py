@@ -47,6 +47,7 @@ def asr(services: Services) -> Blueprint:
             ) as blocks:
                 how = recognition(services, options.language, options.context)
                 transcript = await batch.transcribe(services.engine, blocks, how)
+            upload.record.text = transcript.text
         wants_text = any(kind.startswith("text/") for kind in request.accept_mimetypes.values())
         return await _answer(transcript, options, bare=wants_text or not options.encoded)
 

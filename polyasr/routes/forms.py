@@ -10,7 +10,7 @@ import io
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -20,6 +20,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
+from polyasr.archive import UploadRecord
 from polyasr.errors import InvalidRequest, MissingField, UploadTooLarge
 
 MIB = 2**20
@@ -54,12 +55,15 @@ SWITCH_WORDS = {
 class Form:
     """A parsed upload: the fields by their bare names (`keywords[]` is `keywords`), and the file.
 
-    ``file`` stands at its beginning and is closed when the form's block ends; ``size`` in bytes.
+    ``file`` stands at its beginning and is closed when the form's block ends; ``size`` in bytes;
+    ``filename`` is what the client calls it. What becomes of it is noted in ``record``.
     """
 
     fields: Mapping[str, tuple[str, ...]]
     file: IO[bytes]
     size: int
+    filename: str = ""
+    record: UploadRecord = field(default_factory=UploadRecord)
 
     def get(self, name: str) -> str:
         """The field's last value without surrounding space, "" when it was not sent."""
@@ -116,7 +120,7 @@ class _Upload:
     def __init__(self, file_field: str, max_file_mb: int, spool: IO[bytes]) -> None:
         self._file_field, self._max_file_mb, self._spool = file_field, max_file_mb, spool
         self._fields: dict[str, list[str]] = {}
-        self._part = ""
+        self._part = self._filename = ""
         self._value = bytearray()
         self._field_bytes: Counter[str] = Counter()
         self._file_bytes: int | None = None
@@ -126,6 +130,8 @@ class _Upload:
         for event in _events(decoder, piece):
             if isinstance(event, File | Field):
                 self._begin_part((event.name or "").removesuffix("[]"))
+                if isinstance(event, File) and self._part == self._file_field:
+                    self._filename = event.filename or ""
             elif isinstance(event, Data) and self._part == self._file_field:
                 await self._take_file(event.data)
             elif isinstance(event, Data):
@@ -183,7 +189,7 @@ class _Upload:
             )
         self._spool.seek(0, io.SEEK_SET)
         fields = {name: tuple(values) for name, values in self._fields.items()}
-        return Form(fields, self._spool, self._file_bytes)
+        return Form(fields, self._spool, self._file_bytes, self._filename)
 
 
 def _boundary(request: Request, file_field: str) -> bytes:

@@ -14,7 +14,8 @@ def operations(services: Services) -> Blueprint:
     blueprint = Blueprint("operations", __name__)
 
     def judge() -> health.Health:
-        return health.report(services.engine.status(), version=__version__)
+        archive = services.archive.status()
+        return health.report(services.engine.status(), version=__version__, archive=archive)
 
     @blueprint.get("/")
     async def show_server() -> Response:

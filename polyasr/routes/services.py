@@ -9,6 +9,7 @@ from typing import Protocol
 
 import trio
 
+from polyasr.archive import Archive
 from polyasr.errors import PolyasrError, QueueFull, TooManySessions
 from polyasr.health import EngineStatus, Residency
 from polyasr.pipeline.types import Engine, VoiceEngine
@@ -63,10 +64,11 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One server's settings, its engine, and its limits."""
+    """One server's settings, its engine, its archive, and its limits."""
 
     settings: Settings
     engine: ServingEngine
+    archive: Archive
     connections: Gate
     queue: Gate
     batch_turns: trio.CapacityLimiter
@@ -82,7 +84,7 @@ class Services:
         }
 
 
-def open_services(settings: Settings, engine: ServingEngine) -> Services:
+def open_services(settings: Settings, engine: ServingEngine, archive: Archive) -> Services:
     """The services of one server."""
     connections = CONNECTIONS_A_SESSION * settings.max_sessions
     too_many = TooManySessions(
@@ -96,6 +98,7 @@ def open_services(settings: Settings, engine: ServingEngine) -> Services:
     return Services(
         settings=settings,
         engine=engine,
+        archive=archive,
         connections=Gate(connections, too_many),
         queue=Gate(settings.max_queue_size, queue),
         batch_turns=trio.CapacityLimiter(BATCH_CONCURRENCY),

@@ -51,10 +51,11 @@ def transcriptions(services: Services) -> Blueprint:
                 if options.stream:
                     to_client, told = trio.open_memory_channel[bytes](0)
                     task_status.started(events.event_response(told))
-                    await _stream(services, blocks, options, to_client)
+                    form.record.text = await _stream(services, blocks, options, to_client)
                 else:
                     how = recognition(services, options.language, options.context)
                     transcript = await batch.transcribe(services.engine, blocks, how)
+                    form.record.text = transcript.text
                     task_status.started(await _answer(transcript, options))
 
     return blueprint
@@ -107,8 +108,8 @@ async def _stream(
     blocks: Iterator[Samples],
     options: Options,
     to_client: trio.MemorySendChannel[bytes],
-) -> None:
-    """Tell the text as it is decoded."""
+) -> str:
+    """Tell the text as it is decoded. Returns what of it was told."""
     text = ""
 
     async def tell(segment: Segment) -> None:
@@ -124,6 +125,7 @@ async def _stream(
         done = formats.done_event(transcript, with_logprobs=options.with_logprobs)
         await to_client.send(events.encode(done))
         await to_client.send(events.DONE)
+    return text
 
 
 def _check_granularities(given: Sequence[str]) -> None:

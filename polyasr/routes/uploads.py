@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import IO
 
 import trio
 from quart import Request, Response
+from werkzeug.exceptions import HTTPException
 
 from polyasr import audio, languages
-from polyasr.errors import ModelUnavailable
+from polyasr.archive import Upload, UploadRecord
+from polyasr.errors import ModelUnavailable, PolyasrError
 from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.routes.forms import Form, read_form
 from polyasr.routes.services import Services, ServingEngine
 from polyasr.samples import Samples
+
+FAILED = 500
+CLIENT_GONE = 499
+"""What nginx notes for a client that did not wait for its answer."""
 
 
 @asynccontextmanager
 async def open_upload(
     services: Services, request: Request, file_field: str, *, to_recognize: bool = True
 ) -> AsyncIterator[Form]:
-    """The request's form, while it holds a place among those that work or wait.
+    """The request's form, while it holds a place among those that work or wait; it is archived.
 
     Raises QueueFull or, where it is ``to_recognize``, ModelUnavailable before anything is read, and
     what ``read_form`` raises.
@@ -32,7 +39,10 @@ async def open_upload(
             _refuse_while_loading(services.engine)
         limit = services.settings.max_upload_mb
         async with read_form(request, file_field=file_field, max_file_mb=limit) as form:
-            yield form
+            fields = {**request.args.to_dict(flat=False), **form.fields}
+            upload = Upload(request.path, fields, form.filename, form.size)
+            with services.archive.upload(upload, form.file) as record, _noted(record):
+                yield replace(form, record=record)
 
 
 @asynccontextmanager
@@ -57,6 +67,25 @@ async def open_blocks(
             if to_recognize:
                 await services.engine.ready()
             yield chain([first], blocks)
+
+
+@contextmanager
+def _noted(record: UploadRecord) -> Iterator[None]:
+    """Note the status of what the work raises."""
+    try:
+        yield
+    except PolyasrError as error:
+        record.status = error.status
+        raise
+    except HTTPException as error:
+        record.status = error.code or FAILED
+        raise
+    except Exception:
+        record.status = FAILED
+        raise
+    except BaseException:  # cancelled
+        record.status = CLIENT_GONE
+        raise
 
 
 def language_of(form: Form) -> str | None:
