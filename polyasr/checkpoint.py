@@ -1,7 +1,8 @@
-"""Where the model's files are, and whether they can be loaded; all without importing torch.
+"""Where a model's files are, and whether they can be loaded; all without importing torch.
 
 A checkpoint is a directory laid out as Qwen3-ASR's: ``config.json``, ``preprocessor_config.json``,
-the tokenizer, a chat template, and the weights as safetensors, in one file or in shards.
+the tokenizer, a chat template, and the weights as safetensors, in one file or in shards. A forced
+aligner's is the same, but for the template, which it has no use for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,9 @@ from polyasr.errors import ModelUnavailable
 from polyasr.settings import TINY, Settings
 
 BUNDLED = Path(__file__).parent / "models" / "tiny"
+BUNDLED_ALIGNER = Path(__file__).parent / "models" / "tiny-aligner"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-MODEL_TYPE = "qwen3_asr"
-ALIGNER = "forced_aligner"
 HUB_FILES = ("*.json", "*.txt", "*.jinja", "*.safetensors")
 """What is needed of a repository; others may hold the same weights in further formats."""
 HUB_ID = re.compile(r"\w[\w.-]*/(\w|\w[\w.-]*\w)", re.ASCII)
@@ -31,59 +33,106 @@ HEADER_BYTES = 100_000_000
 LFS_POINTER = b"version https://git-lfs"
 
 
-def resolve(settings: Settings) -> Path:
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a model is for.
+
+    ``name`` is its setting's value, ``type`` what its config.json calls it, and ``has_template``
+    whether prompts are made with one. ``setting`` and ``remedy`` are the words of messages: what
+    names another model, and how to get the bundled one.
+    """
+
+    name: Callable[[Settings], str]
+    type: str
+    has_template: bool
+    setting: str
+    remedy: str
+
+
+RECOGNIZER = Role(lambda s: s.model, "qwen3_asr", True, "--model", "use --model tiny")
+ALIGNER = Role(
+    lambda settings: settings.aligner_model,
+    "qwen3_forced_aligner",
+    False,
+    "POLYASR_ALIGNER_MODEL",
+    "set POLYASR_ALIGNER_MODEL to tiny",
+)
+
+
+class _Broken(Exception):
+    """A file or directory is not what it should be; the message says how."""
+
+    def __init__(self, place: Path, what: str) -> None:
+        super().__init__(f"{place} {what}")
+
+
+def resolve(settings: Settings, role: Role = RECOGNIZER) -> Path:
     """The directory of the model, verified; from the hub if it is on no disk here.
 
     A model that the hub's cache holds whole is not asked for again. Raises ModelUnavailable, whose
     message says what is missing where, and what to do.
     """
-    directory = _named(settings.model)
+    directory = _named(settings, role)
     if directory is None:
-        directory = _cached(settings.model)
-        if directory is None or not _is_whole(directory):
-            directory = _download(settings)
-    verify(directory)
+        directory = _cached(role.name(settings))
+        if directory is None or not _is_whole(directory, role):
+            directory = _download(settings, role)
+    verify(directory, role)
     return directory
 
 
-def weights_present(settings: Settings) -> bool:
+def weights_present(settings: Settings, role: Role = RECOGNIZER) -> bool:
     """Whether the model is on this machine, its weights complete; looks at a few files only."""
     try:
-        directory = _named(settings.model) or _cached(settings.model)
+        directory = _named(settings, role) or _cached(role.name(settings))
         if directory is None:
             return False
         return all(
             file.stat().st_size > 0 for file in [directory / "config.json", *_weights(directory)]
         )
-    except (ModelUnavailable, OSError):
+    except (ModelUnavailable, _Broken, OSError):
         return False
 
 
-def verify(directory: Path) -> None:
+def verify(directory: Path, role: Role = RECOGNIZER) -> None:
     """Check that a directory holds a whole checkpoint. Raises ModelUnavailable for what it lacks.
 
     Whether the weights fit the configuration is for the adapter to check, which knows the model.
     """
+    try:
+        _verify(directory, role)
+    except _Broken as fault:
+        bundled = directory in (BUNDLED, BUNDLED_ALIGNER)
+        remedy = (
+            "install polyasr again" if bundled else f"download the model again, or {role.remedy}"
+        )
+        raise ModelUnavailable(f"the model cannot be used: {fault}; {remedy}") from fault
+
+
+def _verify(directory: Path, role: Role) -> None:
     if not directory.is_dir():
-        raise _broken(directory, "is not a directory")
-    _check_type(directory / "config.json")
+        raise _Broken(directory, "is not a directory")
+    _check_type(directory / "config.json", role)
     _object(directory / "preprocessor_config.json")
     _check_tokenizer(directory)
+    if role.has_template:
+        _check_template(directory)
     for file in _weights(directory):
         _check_weights_file(file)
 
 
-def _named(model: str) -> Path | None:
+def _named(settings: Settings, role: Role) -> Path | None:
     """The directory that the name stands for, None when it is the name of a model on the hub."""
+    model = role.name(settings)
     if model == TINY:
-        return BUNDLED
+        return BUNDLED if role is RECOGNIZER else BUNDLED_ALIGNER
     directory = Path(model).expanduser()
     if directory.is_dir():
         return directory
     if not _is_hub_id(model):
         raise ModelUnavailable(
             f"there is no model {model!r}: it is no directory here, and names on the hub look like "
-            "Qwen/Qwen3-ASR-0.6B; correct --model, or use --model tiny"
+            f"Qwen/Qwen3-ASR-0.6B; correct {role.setting}, or {role.remedy}"
         )
     return None
 
@@ -94,10 +143,10 @@ def _is_hub_id(model: str) -> bool:
     return bool(possible) and ".." not in model and "--" not in model
 
 
-def _is_whole(directory: Path) -> bool:
+def _is_whole(directory: Path, role: Role) -> bool:
     try:
-        verify(directory)
-    except ModelUnavailable:
+        _verify(directory, role)
+    except _Broken:
         return False
     return True
 
@@ -110,7 +159,7 @@ def _cached(model: str) -> Path | None:
     return Path(config).parent if isinstance(config, str) else None
 
 
-def _download(settings: Settings) -> Path:
+def _download(settings: Settings, role: Role) -> Path:
     """Get the model from the hub. Raises ModelUnavailable."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
@@ -122,10 +171,11 @@ def _download(settings: Settings) -> Path:
 
     if not sys.stderr.isatty():
         disable_progress_bars()
+    model = role.name(settings)
     try:
         return Path(
             snapshot_download(
-                settings.model,
+                model,
                 cache_dir=constants.HF_HUB_CACHE,
                 allow_patterns=list(HUB_FILES),
                 endpoint=settings.hf_endpoint or None,
@@ -135,80 +185,86 @@ def _download(settings: Settings) -> Path:
             )
         )
     except LocalEntryNotFoundError as error:
-        raise _unreachable(settings) from error
+        raise _unreachable(settings, role) from error
     except (RepositoryNotFoundError, GatedRepoError) as error:
         raise ModelUnavailable(
-            f"the hub does not give out {settings.model!r}: correct --model, or, if the model is "
-            "private, set POLYASR_HF_TOKEN; --model tiny needs no hub"
+            f"the hub does not give out {model!r}: correct {role.setting}, or, if the model is "
+            f"private, set POLYASR_HF_TOKEN; or {role.remedy}, which needs no hub"
         ) from error
     except (OSError, RuntimeError) as error:  # network, disk, the hub's answers; hf-xet's own
         raise ModelUnavailable(
-            f"downloading {settings.model} failed: {_first_line(error)}; "
-            "what has come is kept, so try again, or use --model tiny"
+            f"downloading {model} failed: {_first_line(error)}; "
+            f"what has come is kept, so try again, or {role.remedy}"
         ) from error
 
 
-def _unreachable(settings: Settings) -> ModelUnavailable:
+def _unreachable(settings: Settings, role: Role) -> ModelUnavailable:
+    missing = f"{role.name(settings)} is not on this machine"
+    otherwise = f"give a directory to {role.setting}, or {role.remedy}"
     if settings.hf_hub_offline:
         return ModelUnavailable(
-            f"{settings.model} is not on this machine, and HF_HUB_OFFLINE forbids to download it: "
-            "unset that once, give a directory to --model, or use --model tiny"
+            f"{missing}, and HF_HUB_OFFLINE forbids to download it: unset that once, {otherwise}"
         )
     hub = settings.hf_endpoint or "the hub"
     return ModelUnavailable(
-        f"{settings.model} is not on this machine, and {hub} cannot be reached: check the network, "
-        "name a mirror in POLYASR_HF_ENDPOINT, give a directory to --model, or use --model tiny"
+        f"{missing}, and {hub} cannot be reached: check the network, "
+        f"name a mirror in POLYASR_HF_ENDPOINT, {otherwise}"
     )
 
 
 def _object(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises ModelUnavailable."""
+    """A JSON file that holds an object. Raises _Broken."""
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise _broken(file, "is missing") from None
+        raise _Broken(file, "is missing") from None
     except OSError as error:
-        raise _broken(file, f"cannot be read ({error.strerror})") from error
+        raise _Broken(file, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise _broken(file, f"is not JSON ({_first_line(error)})") from error
+        raise _Broken(file, f"is not JSON ({_first_line(error)})") from error
     if not isinstance(content, dict):
-        raise _broken(file, "does not hold a JSON object")
+        raise _Broken(file, "does not hold a JSON object")
     return content
 
 
-def _check_type(file: Path) -> None:
+def _check_type(file: Path, role: Role) -> None:
     """A forced aligner has the recognizer's type; the thinker's configuration tells them apart."""
     config = _object(file)
     thinker = config.get("thinker_config")
-    inner = str(thinker.get("model_type")) if isinstance(thinker, dict) else ""
-    given = inner if ALIGNER in inner else config.get("model_type")
-    if given != MODEL_TYPE:
-        raise _broken(file, f"is for {given!r}, not for {MODEL_TYPE!r}")
+    inner = thinker.get("model_type") if isinstance(thinker, dict) else None
+    given = inner if inner == ALIGNER.type else config.get("model_type")
+    if given != role.type:
+        raise _Broken(file, f"is for {given!r}, not for {role.type!r}")
 
 
 def _check_tokenizer(directory: Path) -> None:
-    """The tokenizer, in one file or in two, and the template that prompts are made with."""
+    """The tokenizer, in one file or in two."""
     if not (directory / "tokenizer.json").is_file():
         _object(directory / "vocab.json")
         if not (directory / "merges.txt").is_file():
-            raise _broken(directory / "merges.txt", "is missing")
+            raise _Broken(directory / "merges.txt", "is missing")
+    _object(directory / "tokenizer_config.json")
+
+
+def _check_template(directory: Path) -> None:
+    """What prompts are made with."""
     has_template = "chat_template" in _object(directory / "tokenizer_config.json") or any(
         (directory / name).is_file() for name in ("chat_template.json", "chat_template.jinja")
     )
     if not has_template:
-        raise _broken(directory / "chat_template.json", "is missing")
+        raise _Broken(directory / "chat_template.json", "is missing")
 
 
 def _weights(directory: Path) -> list[Path]:
     """The files that hold the weights, whether or not they are there.
 
-    Raises ModelUnavailable for an index that cannot be read.
+    Raises _Broken for an index that cannot be read.
     """
     if (directory / WEIGHTS).exists() or not (directory / INDEX).exists():
         return [directory / WEIGHTS]
     names = _object(directory / INDEX).get("weight_map")
     if not isinstance(names, dict) or not names:
-        raise _broken(directory / INDEX, "names no files")
+        raise _Broken(directory / INDEX, "names no files")
     return [directory / str(name) for name in sorted(set(map(str, names.values())))]
 
 
@@ -223,27 +279,21 @@ def _check_weights_file(file: Path) -> None:
             start = stream.read(len(LFS_POINTER))
             size = file.stat().st_size
             if start == LFS_POINTER:
-                raise _broken(file, "is a Git LFS pointer and not the weights: run git lfs pull")
+                raise _Broken(file, "is a Git LFS pointer and not the weights: run git lfs pull")
             length = int.from_bytes(start[:8], "little")
             if len(start) < 8 or length > min(HEADER_BYTES, size - 8):
-                raise _broken(file, "is cut off or is not a safetensors file")
+                raise _Broken(file, "is cut off or is not a safetensors file")
             stream.seek(8)
             header = json.loads(stream.read(length))
         data = max(tensor["data_offsets"][1] for key, tensor in header.items() if key[:2] != "__")
     except FileNotFoundError:
-        raise _broken(file, "is missing") from None
+        raise _Broken(file, "is missing") from None
     except OSError as error:
-        raise _broken(file, f"cannot be read ({error.strerror})") from error
+        raise _Broken(file, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        raise _broken(file, "has no valid safetensors header") from error
+        raise _Broken(file, "has no valid safetensors header") from error
     if 8 + length + data != size:
-        raise _broken(file, f"is cut off: {size} of {8 + length + data} bytes are there")
-
-
-def _broken(place: Path, what: str) -> ModelUnavailable:
-    bundled = place.is_relative_to(BUNDLED)
-    remedy = "install polyasr again" if bundled else "download the model again, or use --model tiny"
-    return ModelUnavailable(f"the model cannot be used: {place} {what}; {remedy}")
+        raise _Broken(file, f"is cut off: {size} of {8 + length + data} bytes are there")
 
 
 def _first_line(error: Exception) -> str:

@@ -22,6 +22,7 @@ TINY = "tiny"
 """The checkpoint that comes with the package."""
 SMALL_MODEL = "Qwen/Qwen3-ASR-0.6B"
 LARGE_MODEL = "Qwen/Qwen3-ASR-1.7B"
+ALIGNER_MODEL = "Qwen/Qwen3-ForcedAligner-0.6B"
 MODEL_ALIASES = {
     **dict.fromkeys(("0.6b", "qwen3-asr-0.6b", "base", "small"), SMALL_MODEL),
     **dict.fromkeys(("1.7b", "qwen3-asr-1.7b", "medium", "large"), LARGE_MODEL),
@@ -66,7 +67,13 @@ def _parse_model(text: str) -> str:
     return word if word in (TINY, AUTO) else MODEL_ALIASES.get(word, text)
 
 
+def _parse_aligner(text: str) -> str:
+    word = text.lower()
+    return word if word in (TINY, AUTO) else text
+
+
 MODEL = Kind(_parse_model, "tiny, 0.6b, 1.7b, a name on the hub, a directory, or auto")
+ALIGNER = Kind(_parse_aligner, "tiny, a name on the hub, a directory, or auto")
 BACKEND = choice("transformers", note=" (mlx and vllm are not there yet)")
 
 
@@ -74,12 +81,15 @@ BACKEND = choice("transformers", note=" (mlx and vllm are not there yet)")
 class Settings:
     """All settings of one process. Sizes, times and ranges are in each one's help.
 
-    ``model`` is ``tiny``, the id of a model on the hub, or a directory; ``device`` and ``dtype``
-    are names that torch knows; never ``auto`` in any of them.
+    ``model`` and ``aligner_model`` are ``tiny``, the id of a model on the hub, or a directory;
+    ``device`` and ``dtype`` are names that torch knows; never ``auto`` in any of them.
     """
 
     model: str = _option(
         AUTO, MODEL, "the model: tiny (bundled), 0.6b, 1.7b, a name on the hub, or a directory"
+    )
+    aligner_model: str = _option(
+        AUTO, ALIGNER, f"the model that times words; auto: {ALIGNER_MODEL}, or tiny beside tiny"
     )
     backend: str = _option("transformers", BACKEND, "what runs the model")
     device: str = _option(AUTO, DEVICE, "where the model runs; auto: CUDA if there is one")
@@ -172,6 +182,8 @@ def read(
         on_cuda = readings["device"].value.startswith("cuda")
         _settle(readings, "model", lambda: LARGE_MODEL if on_cuda else SMALL_MODEL)
         _settle(readings, "dtype", lambda: "bfloat16" if on_cuda else "float32")
+    beside_tiny = readings["model"].value == TINY
+    _settle(readings, "aligner_model", lambda: TINY if beside_tiny else ALIGNER_MODEL)
     return readings
 
 
