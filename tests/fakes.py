@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyasr import settings
 from polyasr.errors import ModelUnavailable
 from polyasr.health import EngineStatus, Residency, UnitStatus
-from polyasr.pipeline.types import Hypothesis, Recognition, SpeakerEncoder, Urgency
+from polyasr.pipeline.types import Hypothesis, Recognition, SpeakerEncoder, Urgency, Word
 from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
@@ -89,6 +89,7 @@ class ScriptedEngine:
     how: EngineStatus = READY
     asked: list[Asked] = field(default_factory=list)
     pins: int = 0
+    aligner: EvenAligner = field(default_factory=lambda: EvenAligner())
 
     async def ready(self) -> None:
         if self.how.state == "failed":
@@ -132,12 +133,42 @@ class ScriptedEngine:
     def speaker_encoder(self) -> SpeakerEncoder:
         return OneVoice()
 
+    @property
+    def word_aligner(self) -> EvenAligner:
+        return self.aligner
+
 
 class LoudnessDetector:
     """Speech is what has an RMS of more than 0.01."""
 
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
         return [float(np.sqrt(np.mean(window**2)) > 0.01) for window in windows]
+
+
+@dataclass
+class EvenAligner:
+    """An aligner to which all words, between spaces, are as long as each other.
+
+    ``missing`` says why it cannot be loaded; ``asked`` keeps the audio's length and the text.
+    """
+
+    missing: str = ""
+    asked: list[tuple[int, str, str | None]] = field(default_factory=list)
+
+    @property
+    def present(self) -> bool:
+        return not self.missing
+
+    async def ready(self) -> None:
+        if self.missing:
+            raise ModelUnavailable(self.missing)
+
+    async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
+        await self.ready()
+        self.asked.append((len(samples), text, language))
+        words = [word.strip(".,!?") for word in text.split()]
+        step = len(samples) // max(len(words), 1)
+        return tuple(Word(word, i * step, (i + 1) * step, 0.5) for i, word in enumerate(words))
 
 
 class OneVoice:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from polyasr import checkpoint
 from polyasr.engine import memory
+from polyasr.engine.alignment import ModelAligner
 from polyasr.engine.backend import Decoding
 from polyasr.engine.inference import described, inference
 from polyasr.engine.packing import Packing
@@ -30,6 +31,7 @@ from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
 if TYPE_CHECKING:
+    from polyasr.engine.qwen_aligner import QwenAligner
     from polyasr.engine.qwen_torch import QwenTorch
     from polyasr.engine.silero import SileroDetector
 
@@ -56,6 +58,11 @@ class SpeechEngine:
         )
         self._asr = self._units.add(
             Recipe("asr", settings.model, self._prepare_asr, self._forget_segments)
+        )
+        self._aligner = ModelAligner(
+            thread,
+            self._units.add(Recipe("align", settings.aligner_model, self._prepare_aligner)),
+            partial(checkpoint.weights_present, settings, checkpoint.ALIGNER),
         )
         self._packing = Packing(thread)
         self._segments: WeakSet[SegmentState] = WeakSet()
@@ -94,6 +101,11 @@ class SpeechEngine:
     def speaker_encoder(self) -> ResemblyzerEncoder:
         """The encoder of voices."""
         return self._voices
+
+    @property
+    def word_aligner(self) -> ModelAligner:
+        """What tells where the words of a text are."""
+        return self._aligner
 
     async def unload(self) -> tuple[str, ...]:
         """Free the memory of all units now, whoever uses them; the next use loads again.
@@ -200,6 +212,16 @@ class SpeechEngine:
         if self._settings.speaker_filter:
             self._voices.load()
         return QwenTorch.load(directory, self._settings.device, self._settings.dtype)
+
+    def _prepare_aligner(self) -> Callable[[], QwenAligner]:
+        directory = checkpoint.resolve(self._settings, checkpoint.ALIGNER)
+
+        def load() -> QwenAligner:
+            from polyasr.engine.qwen_aligner import QwenAligner
+
+            return QwenAligner.load(directory, self._settings.device, self._settings.dtype)
+
+        return load
 
     def _forget_segments(self, _: QwenTorch) -> None:
         """On the model thread: open segments let go of the model; their audio gives them anew."""

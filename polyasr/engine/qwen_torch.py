@@ -14,11 +14,11 @@ import torch
 from transformers.models.qwen2.tokenization_qwen2 import bytes_to_unicode
 
 from polyasr.engine.backend import Extend, Generated, Greedy, Prompt, Window
-from polyasr.engine.linear import INT8, int8_supported, layout
+from polyasr.engine.linear import layout
 from polyasr.engine.mel import MelFrontend
 from polyasr.engine.torch_decoder import KeyValueCache, TorchDecoder
 from polyasr.engine.torch_encoder import TorchEncoder
-from polyasr.errors import ModelUnavailable
+from polyasr.engine.weights import load_pretrained
 from polyasr.pipeline.types import Hypothesis
 
 LANGUAGE_HEADER = "language "
@@ -59,29 +59,7 @@ class QwenTorch:
         """
         from qwen_asr import Qwen3ASRModel
 
-        from polyasr.engine.weights import check_weights
-
-        check_weights(directory)
-        if dtype == INT8 and not int8_supported(torch.device(device)):
-            raise ModelUnavailable(
-                "int8 weights are for the CPU, with a torch that has oneDNN: choose another "
-                "POLYASR_DTYPE"
-            )
-        try:
-            wrapper = Qwen3ASRModel.from_pretrained(
-                str(directory),
-                dtype=torch.bfloat16 if dtype == INT8 else getattr(torch, dtype),
-                device_map=device,
-                attn_implementation="sdpa",
-                local_files_only=True,
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelUnavailable(
-                f"the model in {directory} cannot be loaded: {_first_line(error)}; "
-                "check the files, or use --model tiny"
-            ) from error
-        wrapper.model.eval()
-        return cls(wrapper, dtype)
+        return cls(load_pretrained(Qwen3ASRModel, directory, device, dtype), dtype)
 
     def prompt(self, context: str, language: str | None) -> Prompt:
         """The prompt as the checkpoint's chat template lays it.
@@ -194,7 +172,3 @@ def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     ids = configured if isinstance(configured, list) else [configured]
     ids = [*ids, *tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])]
     return frozenset(i for i in ids if i is not None)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

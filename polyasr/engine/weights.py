@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits its configuration and can be run, before anything large is read.
+"""Loading a checkpoint that fits its configuration and can be run, which is found out first.
 
 ``from_pretrained`` fills missing tensors with random numbers and a warning; a server that did the
 same would invent text.
@@ -11,9 +11,39 @@ from typing import Any
 
 import torch
 
+from polyasr.engine.linear import INT8, int8_supported
 from polyasr.errors import ModelUnavailable
 
 Shape = tuple[int, ...]
+
+
+def load_pretrained(wrapper_class: Any, directory: Path, device: str, dtype: str) -> Any:
+    """An instance of one of ``qwen-asr``'s wrappers; ``dtype`` is a torch dtype's name, or int8.
+
+    With int8 its weights are in bfloat16, for the linear layers to be made of. Raises
+    ModelUnavailable when the weights do not fit the configuration, or int8 is not to be had.
+    """
+    check_weights(directory)
+    if dtype == INT8 and not int8_supported(torch.device(device)):
+        raise ModelUnavailable(
+            "int8 weights are for the CPU, with a torch that has oneDNN: choose another "
+            "POLYASR_DTYPE"
+        )
+    try:
+        wrapper = wrapper_class.from_pretrained(
+            str(directory),
+            dtype=torch.bfloat16 if dtype == INT8 else getattr(torch, dtype),
+            device_map=device,
+            attn_implementation="sdpa",
+            local_files_only=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelUnavailable(
+            f"the model in {directory} cannot be loaded: {_first_line(error)}; "
+            "check the files, or use the bundled one, tiny"
+        ) from error
+    wrapper.model.eval()
+    return wrapper
 
 
 def check_weights(directory: Path) -> None:
@@ -43,7 +73,7 @@ def _check_windows(directory: Path, audio: Any) -> None:
         raise ModelUnavailable(
             f"the model in {directory} cannot be run: its config.json has n_window "
             f"{audio.n_window} and n_window_infer {window}, which must be a multiple of twice "
-            "that; download the checkpoint again, or use --model tiny"
+            "that; download the checkpoint again, or use the bundled one, tiny"
         )
 
 
@@ -76,5 +106,9 @@ def _found(directory: Path) -> dict[str, Shape]:
 def _mismatch(directory: Path, what: str) -> ModelUnavailable:
     return ModelUnavailable(
         f"the weights in {directory} do not match its config.json: {what}; "
-        "download the checkpoint again, or use --model tiny"
+        "download the checkpoint again, or use the bundled one, tiny"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

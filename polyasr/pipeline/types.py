@@ -206,6 +206,11 @@ class SpeakerEncoder(Protocol):
 class WordAligner(Protocol):
     """The model that tells where in the audio each word of a text is."""
 
+    @property
+    def present(self) -> bool:
+        """Whether its files are on this machine, so that using it downloads nothing; cheap."""
+        ...
+
     async def ready(self) -> None:
         """Wait until it is loaded. Raises ModelUnavailable, saying why it is not there."""
         ...
@@ -285,4 +290,9 @@ class Engine(Protocol):
     @property
     def speaker_encoder(self) -> SpeakerEncoder:
         """The encoder of voices, shared by all streams."""
+        ...
+
+    @property
+    def word_aligner(self) -> WordAligner:
+        """What tells where the words of a text are; loaded at its first use."""
         ...

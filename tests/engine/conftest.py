@@ -6,6 +6,7 @@ import pytest
 
 from polyasr.engine.qwen_torch import QwenTorch
 from polyasr.samples import Samples
+from tests.engine.aligners import write_random_aligner
 from training.domain import sentences
 from training.synthesis import Voice, synthesize
 
@@ -23,3 +24,11 @@ def spoken() -> list[tuple[str, Samples]]:
     voice = Voice("espeak", "en-us")
     drawn = sentences(seed=7, n=8, language="English", test=True)
     return [(sentence.text, synthesize(voice, sentence).samples) for sentence in drawn]
+
+
+@pytest.fixture(scope="session")
+def random_aligner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A forced aligner that says nonsense."""
+    directory = tmp_path_factory.mktemp("aligner") / "model"
+    write_random_aligner(directory)
+    return directory
