@@ -141,6 +141,9 @@ class ScriptedEngine:
 class LoudnessDetector:
     """Speech is what has an RMS of more than 0.01."""
 
+    def fork(self) -> LoudnessDetector:
+        return self
+
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
         return [float(np.sqrt(np.mean(window**2)) > 0.01) for window in windows]
 

@@ -252,6 +252,11 @@ class _StreamDetector:
         self._thread, self._network = thread, network
         self._detector: SileroDetector | None = None
 
+    def fork(self) -> _StreamDetector:
+        fork = _StreamDetector(self._thread, self._network)
+        fork._detector = None if self._detector is None else self._detector.fork()
+        return fork
+
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
         async with inference(self._thread, "the speech detector"):
             if self._detector is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -54,6 +55,10 @@ class SileroDetector:
         self._thread, self._network = thread, network
         self._state = torch.zeros(STATE)
         self._context = torch.zeros(1, CONTEXT)
+
+    def fork(self) -> SileroDetector:
+        """A detector that goes on from here; state is replaced, never written to."""
+        return copy.copy(self)
 
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
         """Speech probability of each window, the highest of its frames; windows: (n, k * FRAME)."""

@@ -8,7 +8,9 @@ cadence hypotheses are made.
 
 from __future__ import annotations
 
-from polyasr.pipeline.text import is_mark, words
+from bisect import bisect_right
+
+from polyasr.pipeline.text import without_last_marks, words
 from polyasr.samples import SAMPLE_RATE
 
 STABLE_FOR = SAMPLE_RATE // 2
@@ -32,21 +34,22 @@ class LocalAgreement:
         self._since = self._since[:same] + [heard] * (len(new) - same)
         self._words, self._heard = new, heard
 
-    @property
-    def committed(self) -> str:
-        """The settled beginning of the last hypothesis.
+    def crop(self, heard: int) -> None:
+        """Audio was taken back to so many samples, and with it the words that it had added."""
+        self._heard = min(self._heard, heard)
+        stay = bisect_right(self._since, heard)
+        del self._words[stay:], self._since[stay:]
+
+    def settled(self, through: int) -> str:
+        """The settled beginning of the last hypothesis, of words that ``through`` samples held.
 
         It ends with a whole word: the last word heard may still grow, and a mark at the end may
         still become a comma or vanish.
         """
         settled = 0
-        while settled < len(self._words) - 1 and self._heard - self._since[settled] >= STABLE_FOR:
+        while settled < len(self._words) - 1 and self._is_settled(settled, through):
             settled += 1
-        while settled and is_mark(self._words[settled - 1]):
-            settled -= 1
-        return "".join(self._words[:settled])
+        return without_last_marks("".join(self._words[:settled]))
 
-    @property
-    def text(self) -> str:
-        """The last hypothesis."""
-        return "".join(self._words)
+    def _is_settled(self, word: int, through: int) -> bool:
+        return self._since[word] <= min(through, self._heard - STABLE_FOR)

@@ -11,6 +11,19 @@ from polyasr.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
+class DictationOptions:
+    """How one dictation is recognized. An append-only one is of control 3, and only such a one."""
+
+    recognizer: RecognizerOptions
+    speaker_filter: bool
+
+    @property
+    def control(self) -> int:
+        """The highest control level that may be granted to a client that resumes."""
+        return 3 if self.recognizer.append_only else 2
+
+
+@dataclass(frozen=True, slots=True)
 class DictationConfig:
     """Times in seconds.
 

@@ -14,10 +14,10 @@ from typing import Protocol
 import trio
 
 from polyasr.errors import InvalidRequest, ProtocolError
+from polyasr.pipeline.config import DictationOptions
 from polyasr.pipeline.emitter import emit
 from polyasr.pipeline.held import HeldSession
 from polyasr.pipeline.line import POLICY_VIOLATION, Line, cause
-from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.pipeline.registry import SessionRegistry
 from polyasr.protocol import messages
 from polyasr.protocol.frames import Frame
@@ -136,6 +136,8 @@ class Conversation:
                 self._stop(stop)
             case Frame() as frame:
                 self._accept(frame)
+            case messages.Flush() as request:
+                self._note(request)
         if self._session is not None:
             await self._session.drained()
         await self.line.outbox.has_room()
@@ -150,11 +152,11 @@ class Conversation:
         """Begin a session or go on with one, and leave the one before."""
         options = self._options(start)
         self.leave()
-        self.line.control = min(start.control, messages.SUPPORTED_CONTROL)
         is_resume = isinstance(start, messages.Resume)
         open_session = self._sessions.resume if is_resume else self._sessions.begin
         self._session = open_session(start.session_id, options, self.line)
         self._stop_wait = STOP_WAIT
+        self.line.control = min(start.control, self._session.options.control)
         self.line.outbox.record = self._session.record
         self._session.record.message(start.to_json())
         kind = messages.Resumed if is_resume else messages.Started
@@ -178,9 +180,29 @@ class Conversation:
         else:
             self._session.ask(stop)
 
-    def _options(self, start: messages.Start) -> RecognizerOptions:
+    def _note(self, request: messages.Flush | messages.Mark) -> None:
+        if self._session is None:
+            raise ProtocolError(
+                "unsupported_message", f"{request.TYPE} came before start or resume"
+            )
+        if self.line.control < 3:
+            what = f"{request.TYPE} takes control 3, and {self.line.control} was granted"
+            raise ProtocolError("unsupported_message", what)
+        self._session.record.message(request.to_json())
+        self._session.note(request)
+
+    def _options(self, start: messages.Start) -> DictationOptions:
+        config = self._sessions.config
         try:
             language = self._parse_language(start.language) if start.language else None
         except InvalidRequest as error:
             raise ProtocolError("unsupported_message", str(error)) from error
-        return replace(self._sessions.config.recognizer, language=language, context=start.context)
+        recognizer = replace(
+            config.recognizer,
+            language=language,
+            context=start.context,
+            append_only=start.control >= 3,
+            endpointing=start.endpointing,
+        )
+        chosen = start.speaker_filter
+        return DictationOptions(recognizer, config.speaker_filter if chosen is None else chosen)

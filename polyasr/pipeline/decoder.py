@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import trio
 
-from polyasr.pipeline.types import LONGEST_CHUNK, AudioChunk, EndOfAudio
-from polyasr.protocol.session import AudioReceived, End
+from polyasr.pipeline.types import LONGEST_CHUNK, Audio, AudioChunk, EndOfAudio, Flush, Mark
+from polyasr.protocol import messages
+from polyasr.protocol.session import AudioReceived, End, Note
 from polyasr.samples import from_pcm16
 
 
@@ -21,7 +22,7 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._items: deque[AudioChunk | EndOfAudio] = deque()
+        self._items: deque[Audio] = deque()
         self._position = 0
         self._through_seq = 0
         self._changed = trio.Event()
@@ -34,6 +35,12 @@ class Backlog:
         self._through_seq = received.through_seq
         self._tell()
 
+    def note(self, note: Note) -> None:
+        """Add a flush or a mark behind the audio that it is about."""
+        kind = Mark if isinstance(note.message, messages.Mark) else Flush
+        self._items.append(kind(note.message.id, note.through_seq))
+        self._tell()
+
     def end(self, end: End) -> None:
         """The utterance ends here."""
         self._items.append(EndOfAudio(end.stop_id, end.through_seq, end.complete))
@@ -44,7 +51,7 @@ class Backlog:
         while self._items:
             await self._changed.wait()
 
-    async def pass_on(self, audio: trio.MemorySendChannel[AudioChunk | EndOfAudio]) -> None:
+    async def pass_on(self, audio: trio.MemorySendChannel[Audio]) -> None:
         """The stage: the audio out, until its end has gone through."""
         with audio:
             while True:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import trio
 
-from polyasr.pipeline.config import DictationConfig
+from polyasr.pipeline.config import DictationConfig, DictationOptions
 from polyasr.pipeline.decoder import Backlog
 from polyasr.pipeline.line import POLICY_VIOLATION, Line
-from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
+from polyasr.pipeline.recognizer import Heard, recognize
 from polyasr.pipeline.record import UNRECORDED, Record
+from polyasr.pipeline.results import event_message, partial_message, segment_message
 from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
-from polyasr.pipeline.types import AudioChunk, EndOfAudio, Engine, Final, Partial
+from polyasr.pipeline.types import Audio, Engine, Final, Partial, Result, Segment
 from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.protocol import messages
 from polyasr.protocol.frames import Frame
@@ -37,7 +38,7 @@ class HeldSession:
     def __init__(
         self,
         session_id: str,
-        options: RecognizerOptions,
+        options: DictationOptions,
         config: DictationConfig,
         record: Record = UNRECORDED,
     ) -> None:
@@ -46,9 +47,11 @@ class HeldSession:
         self.line: Line | None = None
         self.lifetime = trio.CancelScope()
         """Around the session's task; its deadline is when the session is given up."""
-        self._options, self._config = options, config
+        self.options = options
+        self._config = config
         self._backlog = Backlog()
         self._shown: messages.Partial | None = None
+        self._segments: list[messages.Segment] = []
 
     def attach(self, line: Line) -> None:
         """Serve this line from now on; one that was attached before is closed, the newer wins."""
@@ -68,9 +71,14 @@ class HeldSession:
             self.lifetime.deadline = trio.current_time() + self._config.resume_ttl
 
     def show_again(self) -> None:
-        """Show a client that comes back where the text is."""
+        """Show a client that comes back where the text is.
+
+        Which segments it got before nobody knows; their ids tell it.
+        """
+        for segment in self._segments:
+            self._tell(segment)
         if self.line is not None and self._shown is not None and not self.state.has_ended:
-            self.line.outbox.show(self._shown)
+            self.line.show(self._shown)
 
     def accept(self, frame: Frame) -> None:
         """Journal a frame. Raises ``session_too_long``."""
@@ -79,6 +87,12 @@ class HeldSession:
             self._backlog.add(received)
             self.record.audio(received.pcm, received.through_seq)
         self._end_if_complete()
+
+    def note(self, message: messages.Flush | messages.Mark) -> None:
+        """The client wants to be told about the audio so far; whoever is attached then is."""
+        note = self.state.note(message)
+        if note is not None:
+            self._backlog.note(note)
 
     def ask(self, stop: messages.Stop) -> None:
         """The line that is attached asks for the final, which it gets when there is one."""
@@ -99,38 +113,53 @@ class HeldSession:
 
     async def recognize(self, engine: Engine) -> None:
         """Run the stages until the final is there. Raises what a stage raises, in groups."""
-        to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](AUDIO_CHUNKS)
+        to_vad, audio = trio.open_memory_channel[Audio](AUDIO_CHUNKS)
         to_recognizer, heard = trio.open_memory_channel[Heard](PASSAGE_EVENTS)
-        to_client, results = trio.open_memory_channel[Partial | Final](1)
+        to_client, results = trio.open_memory_channel[Result](1)
+        detector, changes = engine.open_detector(), to_client.clone()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._backlog.pass_on, to_vad)
-            if self._config.speaker_filter:
+            if self.options.speaker_filter:
                 to_filter, passages = trio.open_memory_channel[Detected](PASSAGE_EVENTS)
                 judge = SpeakerFilter(engine.speaker_encoder)
-                nursery.start_soon(detect_speech, engine.open_detector(), audio, to_filter)
+                nursery.start_soon(detect_speech, detector, audio, to_filter, changes)
                 nursery.start_soon(filter_speakers, judge, passages, to_recognizer)
             else:
-                nursery.start_soon(detect_speech, engine.open_detector(), audio, to_recognizer)
-            nursery.start_soon(recognize, engine, self._options, heard, to_client)
+                nursery.start_soon(detect_speech, detector, audio, to_recognizer, changes)
+            nursery.start_soon(recognize, engine, self.options.recognizer, heard, to_client)
             nursery.start_soon(self._deliver, results)
 
-    async def _deliver(self, results: trio.MemoryReceiveChannel[Partial | Final]) -> None:
+    async def _deliver(self, results: trio.MemoryReceiveChannel[Result]) -> None:
         """Turn results into messages."""
         with results:
             async for result in results:
                 match result:
                     case Partial():
-                        self._show(result.text)
+                        self._show(partial_message(self.state.session_id, result))
                     case Final():
                         self.state.conclude(result.text, result.recognized_through_seq)
                         self._answer()
+                    case Segment():
+                        self._tell(self._next_segment(result))
+                    case _:
+                        self._tell(event_message(self.state.session_id, result))
 
-    def _show(self, text: str) -> None:
+    def _show(self, partial: messages.Partial) -> None:
         """Show a text, once."""
-        if self._shown is None or self._shown.partial != text:
-            self._shown = messages.Partial(self.state.session_id, text)
-            if self.line is not None:
-                self.line.outbox.show(self._shown)
+        before, self._shown = self._shown, partial
+        if self.line is not None and (before is None or self.line.is_news(partial, before)):
+            self.line.show(partial)
+
+    def _next_segment(self, segment: Segment) -> messages.Segment:
+        told = segment_message(self.state.session_id, len(self._segments), segment)
+        if self.options.recognizer.append_only:
+            self._segments.append(told)
+        return told
+
+    def _tell(self, event: messages.Event) -> None:
+        """Tell what only control 3 knows."""
+        if self.line is not None:
+            self.line.tell(event)
 
     def _end_if_complete(self) -> None:
         if self.state.waits and self.state.is_complete:

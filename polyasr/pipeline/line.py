@@ -9,7 +9,7 @@ import trio
 
 from polyasr.errors import PolyasrError, leaves
 from polyasr.pipeline.emitter import Outbox
-from polyasr.protocol.messages import Done, Error, Final, StopExpired
+from polyasr.protocol.messages import Done, Error, Event, Final, Partial, StopExpired
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,23 @@ class Line:
         self.scope = trio.CancelScope()
         self.control = 1
         self.close_code = NORMAL_CLOSURE
+
+    def is_news(self, partial: Partial, before: Partial) -> bool:
+        """Whether the client learns something from a partial after the one before."""
+        if partial.partial != before.partial:
+            return True
+        if self.control < 3 or partial.settled is None or before.settled is None:
+            return False
+        return partial.settled.committed != before.settled.committed
+
+    def show(self, partial: Partial) -> None:
+        """Show a partial; what is settled of it from control 3 on."""
+        self.outbox.show(partial if self.control >= 3 else replace(partial, settled=None))
+
+    def tell(self, event: Event) -> None:
+        """Tell an event, from control 3 on."""
+        if self.control >= 3:
+            self.outbox.put(event)
 
     def answer(self, final: Final) -> None:
         """Tell the final; coverage from control 2 on."""

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import trio
 
 from polyasr.pipeline.agreement import LocalAgreement
-from polyasr.pipeline.segmenter import SEAL_AT_PAUSE, Segmenter, SegmentTimeline
-from polyasr.pipeline.text import glue, join
+from polyasr.pipeline.segmenter import EARLIEST_CUT, SEAL_AT_PAUSE, Segmenter, SegmentTimeline
+from polyasr.pipeline.text import glue, join, without_last_marks
 from polyasr.pipeline.types import (
+    Accepted,
     EndOfAudio,
     Endpoint,
     Engine,
     Final,
+    Flush,
+    Flushed,
     Hypothesis,
+    Mark,
+    Marked,
     Partial,
     Recognition,
     Rejected,
+    Result,
     Segment,
     Silence,
     Speech,
@@ -28,7 +35,7 @@ from polyasr.pipeline.vad import Detected
 from polyasr.samples import SAMPLE_RATE
 from polyasr.settings import Settings
 
-Heard = Detected | Rejected
+Heard = Detected | Accepted | Rejected
 """What reaches the recognizer."""
 
 NOTHING = Hypothesis(text="", language="")
@@ -42,8 +49,8 @@ class RecognizerOptions:
     ``language`` is a Qwen name to force or None; ``seal_at_pause`` in samples of a segment;
     ``partial_min_delta`` in samples of new audio and ``partial_interval`` in seconds between the
     partials of one stream. ``append_only``: what a partial has committed stays, and with it the
-    language of its segment; otherwise every text is that of a fresh decode. ``sealing`` and
-    ``final`` say how urgent those decodes are.
+    language of its segment; otherwise every text is that of a fresh decode. Without ``endpointing``
+    a pause neither commits nor seals. ``sealing`` and ``final`` say how urgent those decodes are.
     """
 
     language: str | None = None
@@ -53,6 +60,7 @@ class RecognizerOptions:
     partial_min_delta: int = SAMPLE_RATE // 2
     partial_interval: float = 0.6
     append_only: bool = False
+    endpointing: bool = True
     sealing: Urgency = Urgency.PARTIAL
     final: Urgency = Urgency.FINAL
 
@@ -72,17 +80,23 @@ class RecognizerOptions:
 
 
 class OpenSegment:
-    """The segment under recognition: its audio, its last hypothesis, what is settled of it."""
+    """The segment under recognition: its audio, its last hypothesis, what is settled of it.
+
+    ``accepted``: so many samples of its audio are going to stay, and what they say may be
+    committed.
+    """
 
     def __init__(
         self, recognition: Recognition, timeline: SegmentTimeline, *, append_only: bool = False
     ) -> None:
         self.timeline = timeline
         self.committed = ""
+        self.accepted = 0
         self._agreement = LocalAgreement()
         self._recognition, self._append_only = recognition, append_only
         self._hypothesis = NOTHING
         self._heard = 0
+        self._pause: int | None = None
 
     @property
     def news(self) -> int:
@@ -93,6 +107,11 @@ class OpenSegment:
         """Add audio."""
         self.timeline.append(speech)
         self._recognition.append(speech.samples)
+        self._pause = None
+
+    def pause(self) -> None:
+        """All that was said has ended, and does not grow any more."""
+        self._pause = self.timeline.length
 
     def take_back(self, position: int) -> None:
         """Forget the audio from ``position`` on the client's clock on."""
@@ -105,6 +124,7 @@ class OpenSegment:
             self.timeline.split(length),
             append_only=self._append_only,
         )
+        rest.accepted = max(0, self.accepted - length)
         self._crop(length)
         return rest
 
@@ -115,14 +135,22 @@ class OpenSegment:
         """
         if self.news:
             heard = self.timeline.length
-            kept = self.committed if self._append_only else ""
-            self._hypothesis = await self._recognition.hypothesis(urgency, kept)
+            self._hypothesis = await self._recognition.hypothesis(urgency, self._kept)
             self._heard = heard
             self._agreement.observe(self._hypothesis.text, heard)
-            agreed = self._agreement.committed
-            if not self._append_only or len(agreed) > len(kept):
-                self.committed = agreed
+        self._settle()
         return self._hypothesis
+
+    async def foretell(self, tail: Sequence[Speech], urgency: Urgency) -> Hypothesis:
+        """The decode of the audio held with more behind it, which leaves no trace."""
+        if not (tail or self.news):
+            return self._hypothesis
+        for piece in tail:
+            self._recognition.append(piece.samples)
+        try:
+            return await self._recognition.hypothesis(urgency, self._kept)
+        finally:
+            self._recognition.crop(self.timeline.length)
 
     async def seal(self, urgency: Urgency) -> Segment:
         """Decode the whole."""
@@ -145,44 +173,78 @@ class OpenSegment:
         """Free what the engine holds."""
         self._recognition.close()
 
+    @property
+    def _kept(self) -> str:
+        """What the next answer begins with."""
+        return self.committed if self._append_only else ""
+
+    def _settle(self) -> None:
+        """Commit what the last hypothesis has settled; a forced cut is never before it."""
+        settled = self._agreement.settled(min(self.accepted, EARLIEST_CUT))
+        if self._append_only and self._pause == self._heard:
+            settled = without_last_marks(self._hypothesis.text)
+        if not self._append_only or len(settled) > len(self.committed):
+            self.committed = settled
+
     def _crop(self, length: int) -> None:
         self.timeline.crop(length)
         self._recognition.crop(length)
+        self.accepted = min(self.accepted, length)
+        self._pause = None
         if self._heard > length:
             self._hypothesis, self._heard = NOTHING, 0
-            self._agreement = LocalAgreement()
+            self._agreement.crop(length)
             if not self._append_only:
                 self.committed = ""
 
 
 class Utterance:
-    """All of one utterance: sealed segments and the open one."""
+    """All of one utterance: sealed segments and the open one.
+
+    Doubtful speech is decoded with the rest, so that partials do not wait for the speaker filter;
+    it is committed and sealed, and segments are cut, only where it has been accepted.
+    """
 
     def __init__(self, engine: Engine, options: RecognizerOptions) -> None:
         self._engine, self._options = engine, options
         self._segmenter = Segmenter(options.seal_at_pause)
         self._sealed: list[Segment] = []
         self._open = self._new_segment()
+        self._doubtful: deque[Speech] = deque()
+        self._end_sample = 0
         self._show_now = False
         self._partial_at = float("-inf")
 
-    async def hear(self, event: Speech | Silence | Endpoint | Rejected) -> None:
-        """Take in one event; decodes only where a segment is sealed."""
+    async def hear(
+        self, event: Speech | Silence | Endpoint | Accepted | Rejected | Flush | Mark
+    ) -> Sequence[Result]:
+        """Take in one event; returns what it brings forth.
+
+        Decodes only where a segment is sealed and for a mark.
+        """
         match event:
             case Speech():
-                cut = self._segmenter.forced(self._open.timeline, len(event.samples))
-                if cut is not None:
-                    await self._seal(self._open.split(cut), self._options.sealing)
+                self._end_sample = event.end_sample
                 self._open.append(event)
-            case Endpoint():
-                self._show_now = True
-                if self._segmenter.at_pause(self._open.timeline):
-                    await self._seal(self._new_segment(), self._options.sealing)
+                self._doubtful.append(event)
+                return [] if event.is_doubtful else await self._accept(event.end_sample)
+            case Accepted():
+                return await self._accept(event.end_sample)
             case Rejected():
-                self._show_now = True
-                self._open.take_back(event.start_sample)
+                self._take_back(event)
+                return [event]
+            case Endpoint():
+                self._end_sample, self._show_now = event.end_sample, True
+                return await self._pause() if self._options.endpointing else []
             case Silence():
-                pass
+                self._end_sample = event.end_sample
+                return []
+            case Mark():
+                return await self._mark(event)
+            case Flush():
+                self._show_now = True
+                sealed = await self._seal(self._new_segment(), self._options.final)
+                return [*sealed, Flushed(event.flush_id)]
 
     def partial_is_due(self, now: float) -> bool:
         """Whether there is something to show; ``now`` in seconds of any clock.
@@ -198,7 +260,60 @@ class Utterance:
     async def partial(self, now: float) -> Partial:
         """The text so far, from a hypothesis over all the audio so far."""
         self._partial_at, self._show_now = now, False
-        decoded = await self._open.hypothesis(Urgency.PARTIAL)
+        return self._with(await self._open.hypothesis(Urgency.PARTIAL), self._end_sample)
+
+    async def finish(self, end: EndOfAudio) -> Sequence[Result]:
+        """Seal what is open and answer the stop; coverage only where all audio came."""
+        sealed = await self._seal(self._new_segment(), self._options.final)
+        segments = tuple(segment for segment in self._sealed if segment.text)
+        final = Final(
+            text=join(segment.text for segment in segments),
+            stop_id=end.stop_id,
+            recognized_through_seq=end.through_seq if end.complete else None,
+            segments=segments,
+        )
+        return [*sealed, final]
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+        self._open.close()
+
+    async def _accept(self, end_sample: int) -> Sequence[Result]:
+        """Speech before ``end_sample`` stays: where it is too much for a segment, one is cut."""
+        told: list[Result] = []
+        while self._doubtful and self._doubtful[0].end_sample <= end_sample:
+            piece = self._doubtful.popleft()
+            held = self._open.timeline.offset(piece.start_sample)
+            cut = self._segmenter.forced(self._open.timeline, len(piece.samples), held)
+            if cut is not None:
+                told += await self._seal(self._open.split(cut), self._options.sealing)
+                held -= cut
+            self._open.accepted = held + len(piece.samples)
+        return told
+
+    def _take_back(self, rejected: Rejected) -> None:
+        """Another voice is cropped; what was heard behind it comes back."""
+        later = [piece for piece in self._doubtful if piece.start_sample >= rejected.end_sample]
+        self._doubtful = deque(later)
+        self._show_now = True
+        self._open.take_back(rejected.start_sample)
+        for piece in later:
+            self._open.append(piece)
+
+    async def _pause(self) -> Sequence[Result]:
+        self._open.pause()
+        if self._segmenter.at_pause(self._open.timeline):
+            return await self._seal(self._new_segment(), self._options.sealing)
+        return []
+
+    async def _mark(self, mark: Mark) -> Sequence[Result]:
+        end_sample = mark.tail[-1].end_sample if mark.tail else self._end_sample
+        partial = self._with(await self._open.foretell(mark.tail, Urgency.PARTIAL), end_sample)
+        marked = Marked(mark.mark_id, mark.through_seq)
+        return [partial, marked] if self._options.partials else [marked]
+
+    def _with(self, decoded: Hypothesis, end_sample: int) -> Partial:
+        """The text so far, with the open segment's hypothesis."""
         sealed = join(segment.text for segment in self._sealed)
         settled = self._open.committed
         committed = sealed + glue(sealed, settled) + settled
@@ -207,23 +322,8 @@ class Utterance:
             committed=committed,
             tentative=text[len(committed) :],
             language=decoded.language or self._last_language(),
-            end_sample=self._open.timeline.end_position(self._open.timeline.length),
+            end_sample=end_sample,
         )
-
-    async def finish(self, end: EndOfAudio) -> Final:
-        """Seal what is open and answer the stop; coverage only where all audio came."""
-        await self._seal(self._new_segment(), self._options.final)
-        segments = tuple(segment for segment in self._sealed if segment.text)
-        return Final(
-            text=join(segment.text for segment in segments),
-            stop_id=end.stop_id,
-            recognized_through_seq=end.through_seq if end.complete else None,
-            segments=segments,
-        )
-
-    def close(self) -> None:
-        """Free what the engine holds."""
-        self._open.close()
 
     def _new_segment(self) -> OpenSegment:
         recognition = self._engine.open_recognition(
@@ -231,12 +331,14 @@ class Utterance:
         )
         return OpenSegment(recognition, SegmentTimeline(), append_only=self._options.append_only)
 
-    async def _seal(self, following: OpenSegment, urgency: Urgency) -> None:
+    async def _seal(self, following: OpenSegment, urgency: Urgency) -> Sequence[Result]:
         ending, self._open = self._open, following
         try:
-            self._sealed.append(await ending.seal(urgency))
+            segment = await ending.seal(urgency)
         finally:
             ending.close()
+        self._sealed.append(segment)
+        return [segment] if segment.text else []
 
     def _last_language(self) -> str:
         return next((s.language for s in reversed(self._sealed) if s.language), "")
@@ -246,7 +348,7 @@ async def recognize(
     engine: Engine,
     options: RecognizerOptions,
     heard: trio.MemoryReceiveChannel[Heard],
-    results: trio.MemorySendChannel[Partial | Final],
+    results: trio.MemorySendChannel[Result],
 ) -> None:
     """The stage: at most one decode is under way, and the newest audio wins.
 
@@ -254,16 +356,20 @@ async def recognize(
     partials rarer and never late. A failed decode ends the stage with its error.
     """
     utterance = Utterance(engine, options)
+
+    async def tell(told: Sequence[Result]) -> None:
+        for result in told:
+            await results.send(result)
+
     try:
         with heard, results:
             async for event in heard:
                 for each in (event, *_queued(heard)):
                     if isinstance(each, EndOfAudio):
-                        await results.send(await utterance.finish(each))
-                        return
-                    await utterance.hear(each)
+                        return await tell(await utterance.finish(each))
+                    await tell(await utterance.hear(each))
                 if utterance.partial_is_due(trio.current_time()):
-                    await results.send(await utterance.partial(trio.current_time()))
+                    await tell([await utterance.partial(trio.current_time())])
     finally:
         utterance.close()
 

@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 import trio
 
 from polyasr.errors import TooManySessions
-from polyasr.pipeline.config import DictationConfig
+from polyasr.pipeline.config import DictationConfig, DictationOptions
 from polyasr.pipeline.held import HeldSession
 from polyasr.pipeline.line import POLICY_VIOLATION, Line, cause
-from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.pipeline.record import UNRECORDED, Recorder
 from polyasr.pipeline.types import Engine
 from polyasr.protocol.expired import ExpiredStops
@@ -39,7 +38,7 @@ class SessionRegistry:
         self._held: dict[str, HeldSession] = {}
         self._expired = ExpiredStops()
 
-    def begin(self, session_id: str, options: RecognizerOptions, line: Line) -> HeldSession:
+    def begin(self, session_id: str, options: DictationOptions, line: Line) -> HeldSession:
         """A new session in the place of any that has this id. Raises TooManySessions."""
         held = self._find(session_id)
         self._admit(held)
@@ -48,7 +47,7 @@ class SessionRegistry:
         self._expired.forget(session_id)
         return self._open(session_id, options, line)
 
-    def resume(self, session_id: str, options: RecognizerOptions, line: Line) -> HeldSession:
+    def resume(self, session_id: str, options: DictationOptions, line: Line) -> HeldSession:
         """The held session with this id, or an empty one. Raises TooManySessions.
 
         ``options`` are for the empty one; a held session keeps its own.
@@ -98,7 +97,7 @@ class SessionRegistry:
                 "try again later, or raise POLYASR_MAX_SESSIONS"
             )
 
-    def _open(self, session_id: str, options: RecognizerOptions, line: Line) -> HeldSession:
+    def _open(self, session_id: str, options: DictationOptions, line: Line) -> HeldSession:
         record = self._recorder.open_session(session_id)
         session = HeldSession(session_id, options, self.config, record)
         self._held[session_id] = session

@@ -22,6 +22,8 @@ LONGEST = 30 * SAMPLE_RATE
 """A segment never holds more: the clips that Qwen3-ASR was trained on, and memory, are bounded."""
 SEARCH = 5 * SAMPLE_RATE
 """Where the quietest point of a segment without a pause is looked for: its last 5 s."""
+EARLIEST_CUT = LONGEST - SEARCH - SAMPLE_RATE
+"""A segment without a pause is never cut before this; what comes a piece at a time is under 1 s."""
 HOP = SAMPLE_RATE // 100
 """Loudness is measured every 10 ms …"""
 LULL_HOPS = 8
@@ -89,10 +91,10 @@ class SegmentTimeline:
         self.crop(length)
         return rest
 
-    def quietest(self, first: int) -> int:
-        """The offset, at or after ``first``, in the middle of the quietest 80 ms."""
+    def quietest(self, first: int, end: int) -> int:
+        """The offset in [first, end) in the middle of the quietest 80 ms."""
         begin = first // HOP
-        energy = np.asarray(self._energy[begin:])
+        energy = np.asarray(self._energy[begin : end // HOP])
         lulls = np.convolve(energy, np.ones(LULL_HOPS), mode="valid")
         return (begin + int(np.argmin(lulls)) + LULL_HOPS // 2) * HOP
 
@@ -101,17 +103,23 @@ class Segmenter:
     """Decides where segments end. ``seal_at_pause``: samples after which a pause seals."""
 
     def __init__(self, seal_at_pause: int) -> None:
-        self._seal_at_pause = seal_at_pause
+        self._seal_at_pause = min(seal_at_pause, EARLIEST_CUT)
 
     def at_pause(self, segment: SegmentTimeline) -> bool:
         """Whether a pause here seals the segment."""
         return segment.length >= self._seal_at_pause
 
-    def forced(self, segment: SegmentTimeline, incoming: int) -> int | None:
-        """Where to cut before ``incoming`` more samples, or None while they fit."""
-        if segment.length + incoming <= LONGEST:
+    def forced(
+        self, segment: SegmentTimeline, incoming: int, held: int | None = None
+    ) -> int | None:
+        """Where to cut before ``incoming`` more samples, or None while they fit.
+
+        ``held``: so much of the segment counts, if not all of it does.
+        """
+        held = segment.length if held is None else held
+        if held + incoming <= LONGEST:
             return None
-        return segment.quietest(segment.length - SEARCH)
+        return segment.quietest(held - SEARCH, held)
 
 
 def _energies(samples: Samples) -> Sequence[float]:

@@ -6,15 +6,22 @@ of the passage. Doubt keeps: a passage too short for an embedding is never dropp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import trio
 from numpy.typing import NDArray
 
-from polyasr.pipeline.types import Endpoint, Rejected, SpeakerEncoder, Speech
+from polyasr.pipeline.types import (
+    Accepted,
+    Endpoint,
+    Flush,
+    Rejected,
+    SpeakerEncoder,
+    Speech,
+)
 from polyasr.pipeline.vad import Detected
-from polyasr.samples import SAMPLE_RATE, Samples
+from polyasr.samples import SAMPLE_RATE
 
 SHORTEST = 1 * SAMPLE_RATE
 """Voiced samples that an embedding needs."""
@@ -54,48 +61,55 @@ class SpeakerFilter:
     def __init__(self, encoder: SpeakerEncoder) -> None:
         self._encoder = encoder
         self._voice: EnrolledVoice | None = None
-        self._pieces: list[Samples] = []
-        self._start = 0
+        self._heard: list[Speech] = []
 
     def hear(self, speech: Speech) -> bool:
         """Add a piece of the passage; True when it is so long that a verdict is due."""
-        if not self._pieces:
-            self._start = speech.start_sample
-        self._pieces.append(speech.samples)
-        return speech.end_sample - self._start >= LONGEST_PASSAGE
+        self._heard.append(speech)
+        return speech.end_sample - self._heard[0].start_sample >= LONGEST_PASSAGE
 
-    async def judge(self, end_sample: int, voiced_samples: int) -> Rejected | None:
-        """The verdict on the passage heard since the last one; None keeps it."""
-        passage = np.concatenate(self._pieces) if self._pieces else np.empty(0, np.float32)
-        self._pieces = []
-        voiced_samples = min(voiced_samples, len(passage))
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether something was heard since the last verdict."""
+        return bool(self._heard)
+
+    async def judge(self) -> Accepted | Rejected:
+        """The verdict on what was heard since the last one."""
+        heard, self._heard = self._heard, []
+        start, end = heard[0].start_sample, heard[-1].end_sample
+        voiced_samples = sum(len(piece.samples) for piece in heard if piece.is_voiced)
         if voiced_samples < SHORTEST:
-            return None
-        embedding = await self._encoder.embed(passage)
+            return Accepted(end)
+        embedding = await self._encoder.embed(np.concatenate([piece.samples for piece in heard]))
         if self._voice is None:
             self._voice = EnrolledVoice(embedding, voiced_samples)
-            return None
+            return Accepted(end)
         similarity = float(self._voice.embedding @ embedding)
         if similarity < threshold(self._voice.n_samples, voiced_samples):
-            return Rejected(self._start, end_sample, similarity)
+            return Rejected(start, end, similarity)
         self._voice = self._voice.grown(embedding, voiced_samples)
-        return None
+        return Accepted(end)
 
 
 async def filter_speakers(
     speaker_filter: SpeakerFilter,
     passages: trio.MemoryReceiveChannel[Detected],
-    kept: trio.MemorySendChannel[Detected | Rejected],
+    kept: trio.MemorySendChannel[Detected | Accepted | Rejected],
 ) -> None:
-    """The stage: passages in; passages and, after them, the rejected ones out."""
+    """The stage: passages in; passages, and after each the verdict on it, out.
+
+    Where a pause, a flush or the end is told, nothing before it is doubtful any more.
+    """
     with passages, kept:
         async for event in passages:
-            if isinstance(event, Endpoint):
-                verdict = await speaker_filter.judge(event.end_sample, event.speech_samples)
-                if verdict is not None:
-                    await kept.send(verdict)
-            await kept.send(event)
-            if isinstance(event, Speech) and speaker_filter.hear(event):
-                verdict = await speaker_filter.judge(event.end_sample, LONGEST_PASSAGE)
-                if verdict is not None:
-                    await kept.send(verdict)
+            match event:
+                case Speech():
+                    await kept.send(replace(event, is_doubtful=True))
+                    if speaker_filter.hear(event):
+                        await kept.send(await speaker_filter.judge())
+                case Endpoint() | Flush():
+                    if speaker_filter.is_in_doubt:
+                        await kept.send(await speaker_filter.judge())
+                    await kept.send(event)
+                case _:
+                    await kept.send(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _UNSPACED = (
@@ -46,3 +47,18 @@ def words(text: str) -> list[str]:
 def is_mark(word: str) -> bool:
     """Whether a word holds punctuation only."""
     return not any(character.isalnum() for character in word)
+
+
+def without_last_marks(text: str) -> str:
+    """The text up to its last word: a mark at the end may still become another or vanish."""
+    end = len(text)
+    while end and _closes(text[end - 1]):
+        end -= 1
+    return text[:end]
+
+
+def _closes(character: str) -> bool:
+    """Whether it is space or punctuation that is not said; "%" and the like are."""
+    if character in "%&@#*":
+        return False
+    return character.isspace() or unicodedata.category(character).startswith("P")

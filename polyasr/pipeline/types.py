@@ -28,6 +28,8 @@ class Urgency(IntEnum):
     BATCH = 3
 
 
+RequestId = str | int
+"""What a client calls a flush or a mark."""
 LONGEST_CHUNK = SAMPLE_RATE
 """Samples an AudioChunk holds at most, so that channels counted in chunks are bounded in audio."""
 
@@ -52,11 +54,17 @@ class EndOfAudio:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Audio to recognize, a piece of a passage, at its place on the client's clock."""
+    """Audio to recognize, a piece of a passage, at its place on the client's clock.
+
+    ``is_voiced``: there is a voice in it, it is no pause within a passage. ``is_doubtful``: the
+    speaker filter has yet to say whether it stays.
+    """
 
     samples: Samples
     start_sample: int
     through_seq: int
+    is_voiced: bool = True
+    is_doubtful: bool = False
 
     @property
     def end_sample(self) -> int:
@@ -81,8 +89,39 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """The client wants what came before this to be sealed; it is known by its id."""
+
+    flush_id: RequestId
+    through_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The client wants to know when what came before this has been decoded.
+
+    ``tail``: speech that has come already, and that is going to come again with more behind it.
+    """
+
+    mark_id: RequestId
+    through_seq: int
+    tail: tuple[Speech, ...] = ()
+
+
+Audio = AudioChunk | Flush | Mark | EndOfAudio
+"""What the detector hears, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The doubtful speech before ``end_sample`` stays."""
+
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
-    """The passage [start_sample, end_sample) is another voice and is taken back."""
+    """The doubtful speech in [start_sample, end_sample) is another voice and is taken back."""
 
     start_sample: int
     end_sample: int
@@ -117,6 +156,7 @@ class Segment:
     """A sealed part of the utterance; ``start`` and ``end`` on the client's clock, in samples.
 
     ``commit_regret``: what was committed of it and what greedy decoding makes of the whole differ.
+    ``words``, where they were asked for, are on that clock too.
     """
 
     text: str
@@ -129,6 +169,7 @@ class Segment:
     language_logprob: float | None = None
     finish_reason: str = "stop"
     commit_regret: bool = False
+    words: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +228,39 @@ class Word:
     score: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechChange:
+    """A voice started or stopped at that sample."""
+
+    has_started: bool
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What came before the flush with this id is sealed."""
+
+    flush_id: RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Every frame below ``through_seq`` has been decoded, for the mark with this id."""
+
+    mark_id: RequestId
+    through_seq: int
+
+
+Result = Partial | Segment | Rejected | SpeechChange | Flushed | Marked | Final
+"""What a dictation tells, in the order in which it comes."""
+
+
 class SpeechDetector(Protocol):
     """Voice activity detection with recurrent state of its own: one instance a stream."""
+
+    def fork(self) -> SpeechDetector:
+        """A detector that goes on from here and leaves this one where it is."""
+        ...
 
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
         """Speech probability in [0, 1] of each 160 ms window; windows: (n, 2560), in order."""

@@ -10,12 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 import trio
 
-from polyasr.pipeline.types import AudioChunk, EndOfAudio, Endpoint, Silence, Speech, SpeechDetector
+from polyasr.pipeline.types import (
+    Audio,
+    AudioChunk,
+    EndOfAudio,
+    Endpoint,
+    Flush,
+    Mark,
+    Silence,
+    Speech,
+    SpeechChange,
+    SpeechDetector,
+)
 from polyasr.samples import SAMPLE_RATE, Samples
 
 WINDOW = SAMPLE_RATE * 160 // 1000
@@ -28,7 +40,7 @@ WINDOWS_A_CALL = 64
 """About 10 s; bounds the time the model thread spends on one stream."""
 
 
-Detected = Speech | Silence | Endpoint | EndOfAudio
+Detected = Speech | Silence | Endpoint | Flush | Mark | EndOfAudio
 """What the detector makes of audio."""
 
 
@@ -64,6 +76,12 @@ class Windower:
         """The last window, shorter than the others; none when there is nothing left."""
         return [self._cut(len(self._held))] if len(self._held) else []
 
+    @property
+    def rest(self) -> list[Window]:
+        """What ``finish`` would return, left where it is."""
+        through_seq = self._frame_ends[-1][1] if self._frame_ends else self._through_seq
+        return [Window(self._held, self._start, through_seq)] if len(self._held) else []
+
     def _cut(self, length: int) -> Window:
         samples, self._held = self._held[:length], self._held[length:]
         start, self._start = self._start, self._start + length
@@ -76,40 +94,52 @@ class Endpointer:
     """Turns windows and their speech probabilities into passages."""
 
     def __init__(self) -> None:
+        self.in_passage = False
+        self.speech_end = 0
+        """Where the last window with speech ended."""
         self._pre_roll: Window | None = None
-        self._in_passage = False
         self._silent = 0
         self._speech_samples = 0
 
     def push(self, window: Window, probability: float) -> Iterator[Speech | Silence | Endpoint]:
         """Yield what this window means; silence is told one window late, it may be pre-roll."""
         voiced = probability >= THRESHOLD
-        if not self._in_passage and not voiced:
+        if not self.in_passage and not voiced:
             yield from self._drop_pre_roll()
             self._pre_roll = window
             return
-        if not self._in_passage:
+        if not self.in_passage:
             yield from self._begin()
-        yield _speech(window)
+        yield _speech(window, is_voiced=voiced)
         self._silent = 0 if voiced else self._silent + 1
-        self._speech_samples += len(window.samples) if voiced else 0
+        if voiced:
+            self._speech_samples += len(window.samples)
+            self.speech_end = window.end_sample
         if self._silent == SILENT_WINDOWS:
             yield self._end(window)
 
     def finish(self, last: Window | None) -> Iterator[Silence | Endpoint]:
         """The utterance ends; ``last`` is its last window, if it had any."""
-        if self._in_passage and last is not None:
+        if self.in_passage and last is not None:
             yield self._end(last)
         yield from self._drop_pre_roll()
 
+    def tail(self, window: Window, probability: float) -> tuple[Speech, ...]:
+        """The speech that ``push`` would yield; nothing is changed."""
+        voiced = probability >= THRESHOLD
+        if not (self.in_passage or voiced):
+            return ()
+        pre_roll = () if self._pre_roll is None else (_speech(self._pre_roll, is_voiced=False),)
+        return (*pre_roll, _speech(window, is_voiced=voiced))
+
     def _begin(self) -> Iterator[Speech]:
-        self._in_passage, self._silent, self._speech_samples = True, 0, 0
+        self.in_passage, self._silent, self._speech_samples = True, 0, 0
         if self._pre_roll is not None:
-            yield _speech(self._pre_roll)
+            yield _speech(self._pre_roll, is_voiced=False)
             self._pre_roll = None
 
     def _end(self, window: Window) -> Endpoint:
-        self._in_passage = False
+        self.in_passage = False
         return Endpoint(window.end_sample, window.through_seq, self._speech_samples)
 
     def _drop_pre_roll(self) -> Iterator[Silence]:
@@ -118,30 +148,56 @@ class Endpointer:
             self._pre_roll = None
 
 
-def _speech(window: Window) -> Speech:
-    return Speech(window.samples, window.start_sample, window.through_seq)
+def _speech(window: Window, is_voiced: bool) -> Speech:
+    return Speech(window.samples, window.start_sample, window.through_seq, is_voiced)
 
 
 async def detect_speech(
     detector: SpeechDetector,
-    audio: trio.MemoryReceiveChannel[AudioChunk | EndOfAudio],
+    audio: trio.MemoryReceiveChannel[Audio],
     passages: trio.MemorySendChannel[Detected],
+    changes: trio.MemorySendChannel[SpeechChange] | None = None,
 ) -> None:
-    """The stage: audio in, passages out, until the end of audio has gone through."""
+    """The stage: audio in, passages out, until the end of audio has gone through.
+
+    A flush ends the window under way, and the next begins behind it; a mark does not. ``changes``
+    hears at once when a voice starts and stops, while the passages may have to wait.
+    """
     windower, endpointer = Windower(), Endpointer()
     last: Window | None = None
-    with audio, passages:
+    with audio, passages, changes or nullcontext():
         async for item in audio:
-            windows = windower.finish() if isinstance(item, EndOfAudio) else windower.push(item)
+            if isinstance(item, Mark):
+                judged = await judge(detector.fork(), windower.rest)
+                await passages.send(replace(item, tail=_tail(endpointer, judged)))
+                continue
+            windows = windower.push(item) if isinstance(item, AudioChunk) else windower.finish()
             for window, probability in await judge(detector, windows):
+                was_speaking = endpointer.in_passage
                 for event in endpointer.push(window, probability):
                     await passages.send(event)
+                if changes is not None and endpointer.in_passage != was_speaking:
+                    await changes.send(_change(endpointer, window))
                 last = window
             if isinstance(item, EndOfAudio):
+                if changes is not None and endpointer.in_passage and last is not None:
+                    await changes.send(SpeechChange(False, endpointer.speech_end))
                 for event in endpointer.finish(last):
                     await passages.send(event)
+            if not isinstance(item, AudioChunk):
                 await passages.send(item)
+            if isinstance(item, EndOfAudio):
                 return
+
+
+def _tail(endpointer: Endpointer, judged: list[tuple[Window, float]]) -> tuple[Speech, ...]:
+    return tuple(speech for each in judged for speech in endpointer.tail(*each))
+
+
+def _change(endpointer: Endpointer, window: Window) -> SpeechChange:
+    if endpointer.in_passage:
+        return SpeechChange(True, window.start_sample)
+    return SpeechChange(False, endpointer.speech_end)
 
 
 async def judge(detector: SpeechDetector, windows: list[Window]) -> list[tuple[Window, float]]:

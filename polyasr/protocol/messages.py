@@ -5,34 +5,43 @@ Inside, names are Python's and coverage is half-open; the wire's names and units
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeGuard, TypeVar
+from typing import ClassVar, Self, get_args
 
 from polyasr.errors import ProtocolError
+from polyasr.protocol.fields import (
+    Fields,
+    RequestId,
+    check_id,
+    dump,
+    either,
+    is_int,
+    is_text,
+    objects,
+    optional,
+    parse_object,
+    request_id,
+    required,
+    seconds,
+    shown,
+    switch,
+    text_of,
+    unsupported,
+)
 
 PROTOCOL = 1
 """The only version of the protocol."""
-SUPPORTED_CONTROL = 2
+SUPPORTED_CONTROL = 3
 """The highest control level this server grants."""
 SAMPLE_RATE = 16_000
 """Hz; the only rate on the wire."""
 CHANNELS = 1
 ENCODINGS = ("pcm16", "pcm_s16le", "s16le", "linear16")
 """The names clients have for the one encoding, in any case; the first is the contract's."""
-MAX_ID = 256
-"""Characters of a session's or a stop's id, which outlive the connection that brought them."""
-MAX_SHOWN = 60
-"""Characters of a peer's value that an error message repeats."""
-
-HALF_A_PAIR = re.compile("[\ud800-\udfff]")
-"""JSON can spell half of a surrogate pair, which is no text and cannot be sent back."""
-
-Fields = Mapping[str, Any]
-T = TypeVar("T")
+WORDS = "word"
+"""The only kind of ``timestamps``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,9 @@ class Start:
     """``start``: a new utterance.
 
     ``control`` is the level the client asks for, at least 1; ``language`` is whatever the client
-    calls it, "" for none: whether the model knows it is for the server to say.
+    calls it, "" for none: whether the model knows it is for the server to say. Of control 3:
+    ``word_times`` asks for the words of each segment, ``speaker_filter`` None leaves it to the
+    server, and without ``endpointing`` a pause settles nothing.
     """
 
     TYPE: ClassVar[str] = "start"
@@ -49,11 +60,13 @@ class Start:
     control: int = 1
     context: str = ""
     language: str = ""
+    word_times: bool = False
+    speaker_filter: bool | None = None
+    endpointing: bool = True
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        said = {"context": self.context, "language": self.language}
-        return _dump(
+        return dump(
             self.TYPE,
             protocol=PROTOCOL,
             sessionId=self.session_id,
@@ -61,7 +74,11 @@ class Start:
             sampleRate=SAMPLE_RATE,
             channels=CHANNELS,
             encoding=ENCODINGS[0],
-            **{name: text for name, text in said.items() if text},
+            context=self.context or None,
+            language=self.language or None,
+            timestamps=WORDS if self.word_times else None,
+            speakerFilter=self.speaker_filter,
+            endpointing=None if self.endpointing else False,
         )
 
     @classmethod
@@ -69,16 +86,21 @@ class Start:
         """Raises ProtocolError."""
         _check_version(fields)
         session_id = fields.get("sessionId")
-        if not _is_text(session_id) or not session_id:
+        if not is_text(session_id) or not session_id:
             raise ProtocolError("missing_session_id", "sessionId must be a text that is not empty")
-        _check_id("sessionId", session_id)
+        check_id("sessionId", session_id)
         _check_format(fields)
-        control = fields.get("control")
+        asked = fields.get("control")
+        control = asked if is_int(asked) and asked >= 1 else 1
+        ours = fields if control >= 3 else {}
         return cls(
             session_id=session_id,
-            control=control if _is_int(control) and control >= 1 else 1,
-            context=_text(fields, "context"),
-            language=_text(fields, "language"),
+            control=control,
+            context=text_of(fields, "context"),
+            language=text_of(fields, "language"),
+            word_times=_wants_words(ours),
+            speaker_filter=switch(ours, "speakerFilter"),
+            endpointing=switch(ours, "endpointing") is not False,
         )
 
 
@@ -105,26 +127,54 @@ class Stop:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        seq = self.final_captured_seq
-        captured = {} if seq is None else {"finalCapturedSeq": seq}
-        return _dump(self.TYPE, protocol=PROTOCOL, stopId=self.stop_id, **captured)
+        return dump(
+            self.TYPE,
+            protocol=PROTOCOL,
+            stopId=self.stop_id,
+            finalCapturedSeq=self.final_captured_seq,
+        )
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
         captured = fields.get("finalCapturedSeq")
-        if captured is not None and (not _is_int(captured) or captured < 0):
-            raise _unsupported(
-                f"finalCapturedSeq is {_shown(captured)}, it counts frames: 0, 1, 2, …"
+        if captured is not None and (not is_int(captured) or captured < 0):
+            raise unsupported(
+                f"finalCapturedSeq is {shown(captured)}, it counts frames: 0, 1, 2, …"
             )
-        stop_id = _text(fields, "stopId")
-        _check_id("stopId", stop_id)
+        stop_id = text_of(fields, "stopId")
+        check_id("stopId", stop_id)
         return cls(stop_id, captured)
 
 
-ClientMessage = Start | Resume | Stop
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """``flush`` (control 3): seal what was heard so far; the session goes on."""
+
+    TYPE: ClassVar[str] = "flush"
+
+    id: RequestId = ""
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        return dump(self.TYPE, id=self.id)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(request_id(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Flush):
+    """``mark`` (control 3): tell when all audio sent before it has been decoded."""
+
+    TYPE: ClassVar[str] = "mark"
+
+
+ClientMessage = Start | Resume | Stop | Flush | Mark
 CLIENT_MESSAGES: Mapping[str, type[ClientMessage]] = MappingProxyType(
-    {kind.TYPE: kind for kind in (Start, Resume, Stop)}
+    {kind.TYPE: kind for kind in get_args(ClientMessage)}
 )
 
 
@@ -134,10 +184,10 @@ def parse_client(text: str) -> ClientMessage:
     Raises ProtocolError ``invalid_json``, ``unsupported_message``, ``unsupported_version`` or
     ``missing_session_id``. Fields that the contract does not name are ignored.
     """
-    fields = _object(text)
+    fields = parse_object(text)
     kind = fields.get("type")
     if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
-        raise _unsupported(f"type is {_shown(kind)}, it must be {_either(CLIENT_MESSAGES)}")
+        raise unsupported(f"type is {shown(kind)}, it must be {either(CLIENT_MESSAGES)}")
     return CLIENT_MESSAGES[kind].from_fields(fields)
 
 
@@ -153,22 +203,21 @@ class Started:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        control = {"control": self.control} if self.control >= 2 else {}
-        return _dump(
+        return dump(
             self.TYPE,
             protocol=PROTOCOL,
             sessionId=self.session_id,
             ackSeq=self.ack_seq,
-            **control,
+            control=self.control if self.control >= 2 else None,
         )
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
         return cls(
-            _required(fields, "sessionId", str),
-            _required(fields, "ackSeq", int),
-            _optional(fields, "control", int) or 1,
+            required(fields, "sessionId", str),
+            required(fields, "ackSeq", int),
+            optional(fields, "control", int) or 1,
         )
 
 
@@ -190,23 +239,58 @@ class Ack:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        return _dump(self.TYPE, protocol=PROTOCOL, sessionId=self.session_id, ackSeq=self.ack_seq)
+        return dump(self.TYPE, protocol=PROTOCOL, sessionId=self.session_id, ackSeq=self.ack_seq)
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
-        return cls(_required(fields, "sessionId", str), _required(fields, "ackSeq", int))
+        return cls(required(fields, "sessionId", str), required(fields, "ackSeq", int))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a partial says at control 3: how much of it stays as it is, and what it was heard in.
+
+    ``committed``, a beginning of the partial, only grows until the final, which begins with it.
+    ``audio_sec``: the text is that of the audio before this time; ``language``: "" when unknown.
+    """
+
+    committed: str
+    language: str
+    audio_sec: float
+
+    def fields(self, partial: str) -> Fields:
+        """As they go over the wire with that text."""
+        return {
+            "committed": self.committed,
+            "tentative": partial[len(self.committed) :],
+            "language": self.language,
+            "audioSec": self.audio_sec,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            required(fields, "committed", str),
+            required(fields, "language", str),
+            seconds(fields, "audioSec"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The whole text so far; ``delta`` only when it extends the one before."""
+    """The whole text so far; ``delta`` only when it extends the one before.
+
+    ``settled``, at control 3 alone, says more.
+    """
 
     TYPE: ClassVar[str] = "partial"
 
     session_id: str
     partial: str
     delta: str | None = None
+    settled: Settled | None = None
 
     def following(self, before: str) -> Self:
         """This partial as it comes after the client was sent ``before`` ("" if nothing yet)."""
@@ -215,16 +299,19 @@ class Partial:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        delta = {} if self.delta is None else {"delta": self.delta}
-        return _dump(self.TYPE, sessionId=self.session_id, partial=self.partial, **delta)
+        more = {} if self.settled is None else self.settled.fields(self.partial)
+        return dump(
+            self.TYPE, sessionId=self.session_id, partial=self.partial, delta=self.delta, **more
+        )
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
         return cls(
-            _required(fields, "sessionId", str),
-            _required(fields, "partial", str),
-            _optional(fields, "delta", str),
+            required(fields, "sessionId", str),
+            required(fields, "partial", str),
+            optional(fields, "delta", str),
+            Settled.from_fields(fields) if "committed" in fields else None,
         )
 
 
@@ -244,24 +331,22 @@ class Final:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        seq = self.recognized_through_seq
-        coverage = {} if seq is None else {"recognizedThroughSeq": seq}
-        return _dump(
+        return dump(
             self.TYPE,
             sessionId=self.session_id,
             stopId=self.stop_id,
             text=self.text,
-            **coverage,
+            recognizedThroughSeq=self.recognized_through_seq,
         )
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
         return cls(
-            _required(fields, "sessionId", str),
-            _required(fields, "stopId", str),
-            _required(fields, "text", str),
-            _optional(fields, "recognizedThroughSeq", int),
+            required(fields, "sessionId", str),
+            required(fields, "stopId", str),
+            required(fields, "text", str),
+            optional(fields, "recognizedThroughSeq", int),
         )
 
 
@@ -276,12 +361,12 @@ class Done:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        return _dump(self.TYPE, sessionId=self.session_id, stopId=self.stop_id)
+        return dump(self.TYPE, sessionId=self.session_id, stopId=self.stop_id)
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
-        return cls(_required(fields, "sessionId", str), _required(fields, "stopId", str))
+        return cls(required(fields, "sessionId", str), required(fields, "stopId", str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,15 +381,15 @@ class StopExpired:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        return _dump(self.TYPE, sessionId=self.session_id, stopId=self.stop_id, reason=self.reason)
+        return dump(self.TYPE, sessionId=self.session_id, stopId=self.stop_id, reason=self.reason)
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
         return cls(
-            _required(fields, "sessionId", str),
-            _required(fields, "stopId", str),
-            _required(fields, "reason", str),
+            required(fields, "sessionId", str),
+            required(fields, "stopId", str),
+            required(fields, "reason", str),
         )
 
 
@@ -319,17 +404,182 @@ class Error:
 
     def to_json(self) -> str:
         """The message as it goes over the wire."""
-        return _dump(self.TYPE, error=self.error, code=self.code)
+        return dump(self.TYPE, error=self.error, code=self.code)
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         """Raises ProtocolError."""
-        return cls(_required(fields, "error", str), _required(fields, "code", str))
+        return cls(required(fields, "error", str), required(fields, "code", str))
 
 
-ServerMessage = Started | Resumed | Ack | Partial | Final | Done | StopExpired | Error
+@dataclass(frozen=True, slots=True)
+class SpeechState:
+    """``speech``: a voice ``started`` or ``stopped`` at that time."""
+
+    TYPE: ClassVar[str] = "speech"
+
+    session_id: str
+    state: str
+    audio_sec: float
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        return dump(self.TYPE, sessionId=self.session_id, state=self.state, audioSec=self.audio_sec)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            required(fields, "sessionId", str),
+            required(fields, "state", str),
+            seconds(fields, "audioSec"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and the seconds in which it is heard."""
+
+    text: str
+    start: float
+    end: float
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(required(fields, "text", str), seconds(fields, "start"), seconds(fields, "end"))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """``segment``: a part of the text that is sealed, with its place in the audio in seconds.
+
+    ``id`` counts the segments of a session from 0; ``words`` are there when they were asked for.
+    """
+
+    TYPE: ClassVar[str] = "segment"
+
+    session_id: str
+    id: int
+    text: str
+    start: float
+    end: float
+    language: str
+    words: tuple[Word, ...] | None = None
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        return dump(
+            self.TYPE,
+            sessionId=self.session_id,
+            id=self.id,
+            text=self.text,
+            start=self.start,
+            end=self.end,
+            language=self.language,
+            words=None if self.words is None else [asdict(word) for word in self.words],
+        )
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        words = objects(fields, "words")
+        return cls(
+            required(fields, "sessionId", str),
+            required(fields, "id", int),
+            required(fields, "text", str),
+            seconds(fields, "start"),
+            seconds(fields, "end"),
+            required(fields, "language", str),
+            None if words is None else tuple(map(Word.from_fields, words)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """``rejected``: what was heard between these seconds is another voice, and in no text."""
+
+    TYPE: ClassVar[str] = "rejected"
+
+    session_id: str
+    start: float
+    end: float
+    similarity: float
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        return dump(
+            self.TYPE,
+            sessionId=self.session_id,
+            start=self.start,
+            end=self.end,
+            similarity=self.similarity,
+        )
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            required(fields, "sessionId", str),
+            seconds(fields, "start"),
+            seconds(fields, "end"),
+            seconds(fields, "similarity"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """``flushed``: the flush with this id is done, and its segment, if there is one, was told."""
+
+    TYPE: ClassVar[str] = "flushed"
+
+    session_id: str
+    id: RequestId
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        return dump(self.TYPE, sessionId=self.session_id, id=self.id)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(required(fields, "sessionId", str), request_id(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """``marked``: every frame below ``recognized_through_seq`` has been decoded."""
+
+    TYPE: ClassVar[str] = "marked"
+
+    session_id: str
+    id: RequestId
+    recognized_through_seq: int
+
+    def to_json(self) -> str:
+        """The message as it goes over the wire."""
+        return dump(
+            self.TYPE,
+            sessionId=self.session_id,
+            id=self.id,
+            recognizedThroughSeq=self.recognized_through_seq,
+        )
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Self:
+        """Raises ProtocolError."""
+        return cls(
+            required(fields, "sessionId", str),
+            request_id(fields),
+            required(fields, "recognizedThroughSeq", int),
+        )
+
+
+Event = SpeechState | Segment | Rejected | Flushed | Marked
+"""What control 3 tells besides."""
+ServerMessage = Started | Resumed | Ack | Partial | Final | Done | StopExpired | Error | Event
 SERVER_MESSAGES: Mapping[str, type[ServerMessage]] = MappingProxyType(
-    {kind.TYPE: kind for kind in (Started, Resumed, Ack, Partial, Final, Done, StopExpired, Error)}
+    {kind.TYPE: kind for kind in get_args(ServerMessage)}
 )
 
 
@@ -339,27 +589,11 @@ def parse_server(text: str) -> ServerMessage | None:
     Raises ProtocolError ``invalid_json``, or ``unsupported_message`` for a field that is missing
     or of the wrong type.
     """
-    fields = _object(text)
+    fields = parse_object(text)
     kind = fields.get("type")
     if not isinstance(kind, str) or kind not in SERVER_MESSAGES:
         return None
     return SERVER_MESSAGES[kind].from_fields(fields)
-
-
-def _dump(kind: str, **fields: object) -> str:
-    return json.dumps({"type": kind, **fields}, ensure_ascii=False)
-
-
-def _object(text: str) -> Fields:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError("invalid_json", f"a text message is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ProtocolError(
-            "invalid_json", f"a text message must be a JSON object, not {_shown(value)}"
-        )
-    return value
 
 
 def _check_version(fields: Fields) -> None:
@@ -367,72 +601,22 @@ def _check_version(fields: Fields) -> None:
     if isinstance(version, bool) or version != PROTOCOL:
         raise ProtocolError(
             "unsupported_version",
-            f"protocol is {_shown(version)}, this server speaks {PROTOCOL}",
+            f"protocol is {shown(version)}, this server speaks {PROTOCOL}",
         )
 
 
-def _check_id(name: str, value: str) -> None:
-    if len(value) > MAX_ID:
-        raise _unsupported(f"{name} is {len(value)} characters long, the limit is {MAX_ID}")
+def _wants_words(fields: Fields) -> bool:
+    value = fields.get("timestamps")
+    if value is not None and value != WORDS:
+        raise unsupported(f'timestamps is {shown(value)}, it must be "{WORDS}" or left out')
+    return value is not None
 
 
 def _check_format(fields: Fields) -> None:
     for name, accepted in (("sampleRate", SAMPLE_RATE), ("channels", CHANNELS)):
         value = fields.get(name, accepted)
         if isinstance(value, bool) or value != accepted:
-            raise _unsupported(f"{name} is {_shown(value)}, this server takes {accepted}")
+            raise unsupported(f"{name} is {shown(value)}, this server takes {accepted}")
     encoding = fields.get("encoding", ENCODINGS[0])
     if not isinstance(encoding, str) or encoding.lower() not in ENCODINGS:
-        raise _unsupported(f"encoding is {_shown(encoding)}, this server takes {ENCODINGS[0]}")
-
-
-def _text(fields: Fields, name: str) -> str:
-    """A client's text; absent and null are ""."""
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not _is_text(value):
-        raise _unsupported(f"{name} is {_shown(value)}, it must be a text")
-    return value
-
-
-def _required(fields: Fields, name: str, kind: type[T]) -> T:
-    value = fields.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise _unsupported(
-            f"a message of type {_shown(fields['type'])} has {_shown(value)} for {name}"
-        )
-    return value
-
-
-def _optional(fields: Fields, name: str, kind: type[T]) -> T | None:
-    return None if fields.get(name) is None else _required(fields, name, kind)
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and not HALF_A_PAIR.search(value)
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _unsupported(message: str) -> ProtocolError:
-    return ProtocolError("unsupported_message", message)
-
-
-def _either(words: Mapping[str, object]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} or {last}"
-
-
-def _shown(value: object) -> str:
-    """A peer's value in an error message: short, ASCII, and never walked into."""
-    match value:
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            shown = json.dumps(value)
-            return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + "…"
+        raise unsupported(f"encoding is {shown(encoding)}, this server takes {ENCODINGS[0]}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from polyasr.errors import ProtocolError
 from polyasr.protocol import frames
-from polyasr.protocol.messages import ClientMessage, Final, Stop, parse_client
+from polyasr.protocol.messages import ClientMessage, Final, Flush, Mark, Stop, parse_client
 
 HELD_FRAME_BYTES = 128
 """What Python needs to hold a frame besides its payload, which may be empty."""
@@ -52,6 +52,14 @@ class End:
     stop_id: str
     through_seq: int
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A flush or a mark at its place in the audio: behind the frames below ``through_seq``."""
+
+    message: Flush | Mark
+    through_seq: int
 
 
 def read(message: bytes | str, limits: Limits) -> frames.Frame | ClientMessage:
@@ -172,6 +180,12 @@ class Session:
         before = self.next_seq
         pcm = self._journal.accept(frame, self._limits)
         return AudioReceived(pcm, self.next_seq) if self.next_seq > before else None
+
+    def note(self, message: Flush | Mark) -> Note | None:
+        """Where a flush or a mark lies; None behind a stop, whose final seals and tells all."""
+        if self.asked is not None or self.has_ended:
+            return None
+        return Note(message, self.next_seq)
 
     def ask(self, stop: Stop) -> None:
         """A connection asks for the final."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 import trio
+from numpy.typing import NDArray
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.emitter import ROOM
 from polyasr.protocol.frames import Frame, encode
 from polyasr.protocol.session import Limits
-from tests.fakes import silence, tone
+from tests.fakes import LoudnessDetector, silence, tone
 from tests.peers import ScriptedClient, sessions
 
 CODES = {
@@ -122,10 +124,10 @@ async def test_audio_that_comes_faster_than_it_is_recognized_waits_with_the_clie
 ) -> None:
     stuck = trio.Event()
 
-    class Stuck:
-        async def probabilities(self, windows: object) -> list[float]:
+    class Stuck(LoudnessDetector):
+        async def probabilities(self, windows: NDArray[np.float32]) -> list[float]:
             await stuck.wait()
-            return [0.0] * len(windows)  # type: ignore[arg-type]
+            return [0.0] * len(windows)
 
     async with sessions() as server:
         server.registry._engine.open_detector = Stuck  # type: ignore[method-assign]

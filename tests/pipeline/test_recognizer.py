@@ -15,6 +15,8 @@ from polyasr.pipeline.types import (
     Hypothesis,
     Partial,
     Rejected,
+    Result,
+    Segment,
     Silence,
     Speech,
     Urgency,
@@ -59,6 +61,13 @@ async def hear(utterance: Utterance, events: list[Heard]) -> None:
         await utterance.hear(event)
 
 
+async def finish(utterance: Utterance, end: EndOfAudio = END) -> Final:
+    """The final; the segments that come before it are all but those told already."""
+    *_, final = await utterance.finish(end)
+    assert isinstance(final, Final)
+    return final
+
+
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine(one_word_each_half_second)
@@ -70,7 +79,7 @@ async def test_short_passages_join_the_next_instead_of_being_decoded_alone(
     utterance = Utterance(engine, RecognizerOptions(partials=False))
     await hear(utterance, passage(0, 10) + passage(100 * WINDOW, 10))
     assert engine.asked == []
-    final = await utterance.finish(END)
+    final = await finish(utterance)
     assert [len(asked.samples) for asked in engine.asked] == [20 * WINDOW]
     assert final.text == "one two three four five six"
     (segment,) = final.segments
@@ -82,7 +91,7 @@ async def test_a_pause_after_eight_seconds_seals_and_the_final_joins(
 ) -> None:
     utterance = Utterance(engine, RecognizerOptions(partials=False))
     await hear(utterance, passage(0, 50) + passage(100 * WINDOW, 10))
-    final = await utterance.finish(END)
+    final = await finish(utterance)
     assert [len(asked.samples) for asked in engine.asked] == [50 * WINDOW, 10 * WINDOW]
     assert [asked.urgency for asked in engine.asked] == [Urgency.PARTIAL, Urgency.FINAL]
     assert [s.start for s in final.segments] == [0, 100 * WINDOW]
@@ -94,7 +103,7 @@ async def test_half_a_minute_without_a_pause_is_cut_and_no_audio_is_lost(
 ) -> None:
     utterance = Utterance(engine, RecognizerOptions(partials=False))
     await hear(utterance, passage(0, 400))
-    final = await utterance.finish(END)
+    final = await finish(utterance)
     assert sum(len(asked.samples) for asked in engine.asked) == 400 * WINDOW
     assert all(len(asked.samples) <= 30 * SAMPLE_RATE for asked in engine.asked)
     bounds = [(segment.start, segment.end) for segment in final.segments]
@@ -110,7 +119,7 @@ async def test_a_rejected_passage_leaves_no_trace(engine: ScriptedEngine) -> Non
     await hear(utterance, [Rejected(100 * WINDOW, 120 * WINDOW, 0.3)])
     assert utterance.partial_is_due(1.0)
     assert (await utterance.partial(2.0)).text == before.text
-    assert (await utterance.finish(END)).text == before.text
+    assert (await finish(utterance)).text == before.text
 
 
 async def test_partials_wait_for_new_audio_and_for_the_interval(engine: ScriptedEngine) -> None:
@@ -149,21 +158,21 @@ async def test_nothing_new_is_not_decoded_again(engine: ScriptedEngine) -> None:
     await hear(utterance, passage(0, 10))
     await utterance.partial(0.0)
     await hear(utterance, [Silence(50 * WINDOW, 3)])
-    await utterance.finish(END)
+    await finish(utterance)
     assert len(engine.asked) == 1
 
 
 async def test_silence_is_an_empty_final_with_coverage(engine: ScriptedEngine) -> None:
     utterance = Utterance(engine, RecognizerOptions())
     await hear(utterance, [Silence(50 * WINDOW, 7)])
-    assert await utterance.finish(END) == Final("", "s", recognized_through_seq=7)
+    assert await finish(utterance) == Final("", "s", recognized_through_seq=7)
     assert engine.asked == []
 
 
 async def test_audio_that_never_came_leaves_coverage_out(engine: ScriptedEngine) -> None:
     utterance = Utterance(engine, RecognizerOptions())
     await hear(utterance, passage(0, 10))
-    final = await utterance.finish(EndOfAudio("s", through_seq=3, complete=False))
+    final = await finish(utterance, EndOfAudio("s", through_seq=3, complete=False))
     assert final.text
     assert final.recognized_through_seq is None
 
@@ -177,7 +186,7 @@ async def test_what_queued_up_during_a_slow_decode_becomes_one_partial(
 
     engine = ScriptedEngine(slow)
     to_recognizer, heard = trio.open_memory_channel[Heard](1000)
-    to_test, results = trio.open_memory_channel[Partial | Final](1)
+    to_test, results = trio.open_memory_channel[Result](1)
 
     async def speak() -> None:
         with to_recognizer:
@@ -190,7 +199,8 @@ async def test_what_queued_up_during_a_slow_decode_becomes_one_partial(
         nursery.start_soon(speak)
         nursery.start_soon(recognize, engine, RecognizerOptions(), heard, to_test)
         shown = [result async for result in results]
-    assert [type(result) for result in shown] == [Partial, Partial, Final]
+    assert [type(result) for result in shown] == [Partial, Partial, Segment, Final]
+    assert isinstance(shown[0], Partial)
     assert shown[0].text == "one"
     assert isinstance(shown[-1], Final)
     assert len(shown[-1].text.split()) == 12
@@ -201,7 +211,7 @@ async def test_a_model_that_fails_is_an_error_and_never_empty_text() -> None:
         raise InferenceFailed("out of memory")
 
     to_recognizer, heard = trio.open_memory_channel[Heard](100)
-    to_test, _results = trio.open_memory_channel[Partial | Final](1)
+    to_test, _results = trio.open_memory_channel[Result](1)
     for event in (*passage(0, 10), END):
         await to_recognizer.send(event)
     with pytest.raises(InferenceFailed, match="out of memory"):
@@ -225,7 +235,7 @@ async def test_an_append_only_dictation_keeps_what_it_committed(autojump_clock: 
         for start in range(0, 20 * WINDOW, 5 * WINDOW):
             await hear(utterance, passage(start, 5))
             committed.append((await utterance.partial(0)).committed)
-        final = await utterance.finish(END)
+        final = await finish(utterance)
         grows = all(b.startswith(a) for a, b in itertools.pairwise(committed))
         assert grows == append_only
         assert final.text.startswith("one" if append_only else "ONE")
@@ -243,5 +253,5 @@ async def test_a_final_that_takes_back_what_was_committed_says_so() -> None:
         partial = await utterance.partial(0)
     assert partial.committed.startswith("one")
     await hear(utterance, passage(10 * WINDOW, 5))
-    final = await utterance.finish(END)
+    final = await finish(utterance)
     assert final.segments[0].commit_regret

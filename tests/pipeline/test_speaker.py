@@ -59,7 +59,9 @@ async def test_speech_goes_on_at_once_and_another_voice_is_taken_back_before_its
     events = await filtered([*mine, *other, *passage(200_000, 1.6, +1)])
     (rejected,) = [e for e in events if isinstance(e, Rejected)]
     place = events.index(rejected)
-    assert events[:place] == [*mine, *other[:-1]]
+    assert [e.start_sample for e in events[:place] if isinstance(e, Speech)] == [
+        e.start_sample for e in (*mine, *other) if isinstance(e, Speech)
+    ]
     assert events[place + 1] == other[-1]
     assert (rejected.start_sample, rejected.end_sample) == (100_000, 100_000 + 10 * WINDOW)
     assert rejected.similarity == pytest.approx(0, abs=1e-6)

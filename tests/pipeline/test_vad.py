@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from polyasr.pipeline.types import AudioChunk, EndOfAudio, Endpoint, Silence, Speech
-from polyasr.pipeline.vad import WINDOW, detect_speech
+from polyasr.pipeline.vad import WINDOW, Detected, detect_speech
 
 END = EndOfAudio(stop_id="", through_seq=0, complete=True)
-Event = Speech | Silence | Endpoint | EndOfAudio
 
 
 class LoudIsSpeech:
     """Takes the loudest sample of a window for its speech probability."""
+
+    def fork(self) -> "LoudIsSpeech":
+        return self
 
     async def probabilities(self, windows: NDArray[np.float32]) -> Sequence[float]:
         await trio.lowlevel.checkpoint()
@@ -30,9 +32,9 @@ def audio(pattern: str, tail: int = 0) -> NDArray[np.float32]:
     return np.concatenate([samples, np.ones(tail)]).astype(np.float32)
 
 
-async def detect(samples: NDArray[np.float32], piece: int = 1600) -> list[Event]:
+async def detect(samples: NDArray[np.float32], piece: int = 1600) -> list[Detected]:
     to_vad, chunks = trio.open_memory_channel[AudioChunk | EndOfAudio](0)
-    to_test, events = trio.open_memory_channel[Event](0)
+    to_test, events = trio.open_memory_channel[Detected](0)
 
     async def feed() -> None:
         with to_vad:
@@ -47,7 +49,7 @@ async def detect(samples: NDArray[np.float32], piece: int = 1600) -> list[Event]
         return [event async for event in events]
 
 
-def drawn(events: list[Event]) -> str:
+def drawn(events: list[Detected]) -> str:
     """``s`` a window of speech, ``_`` silence, ``|`` an endpoint, ``$`` the end."""
     letters = {Speech: "s", Silence: "_", Endpoint: "|", EndOfAudio: "$"}
     return "".join(letters[type(event)] for event in events)

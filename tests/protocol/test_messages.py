@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from polyasr.errors import ProtocolError
 from polyasr.protocol import messages
+from polyasr.protocol.fields import MAX_ID
 from polyasr.protocol.messages import (
-    MAX_ID,
+    Flush,
+    Mark,
     Partial,
     Resume,
     Start,
@@ -54,6 +56,34 @@ def start(**fields: object) -> str:
             messages.Final("a", "", ""),
             '{"type": "final", "sessionId": "a", "stopId": "", "text": ""}',
         ),
+        (
+            messages.Partial("a", "Hi there.", "Hi", messages.Settled("Hi", "English", 1.5)),
+            '{"type": "partial", "sessionId": "a", "partial": "Hi there.", "delta": "Hi", '
+            '"committed": "Hi", "tentative": " there.", "language": "English", "audioSec": 1.5}',
+        ),
+        (
+            messages.SpeechState("a", "started", 0.16),
+            '{"type": "speech", "sessionId": "a", "state": "started", "audioSec": 0.16}',
+        ),
+        (
+            messages.Segment("a", 0, "Hi.", 0.0, 1.5, "English"),
+            '{"type": "segment", "sessionId": "a", "id": 0, "text": "Hi.", "start": 0.0, '
+            '"end": 1.5, "language": "English"}',
+        ),
+        (
+            messages.Segment("a", 1, "Hi.", 0.0, 1.5, "", (messages.Word("Hi", 0.1, 0.5),)),
+            '{"type": "segment", "sessionId": "a", "id": 1, "text": "Hi.", "start": 0.0, '
+            '"end": 1.5, "language": "", "words": [{"text": "Hi", "start": 0.1, "end": 0.5}]}',
+        ),
+        (
+            messages.Rejected("a", 1.0, 2.5, 0.41),
+            '{"type": "rejected", "sessionId": "a", "start": 1.0, "end": 2.5, "similarity": 0.41}',
+        ),
+        (messages.Flushed("a", "f"), '{"type": "flushed", "sessionId": "a", "id": "f"}'),
+        (
+            messages.Marked("a", 7, 30),
+            '{"type": "marked", "sessionId": "a", "id": 7, "recognizedThroughSeq": 30}',
+        ),
         (messages.Done("a", "s"), '{"type": "done", "sessionId": "a", "stopId": "s"}'),
         (
             messages.StopExpired("a", "s", "session_not_held"),
@@ -87,6 +117,14 @@ def test_server_messages_are_those_of_the_contract_and_read_back(
             '"sampleRate": 16000, "channels": 1, "encoding": "pcm16", '
             '"context": "Zürich", "language": "de"}',
         ),
+        (
+            Start("a", 3, word_times=True, speaker_filter=False, endpointing=False),
+            '{"type": "start", "protocol": 1, "sessionId": "a", "control": 3, '
+            '"sampleRate": 16000, "channels": 1, "encoding": "pcm16", "timestamps": "word", '
+            '"speakerFilter": false, "endpointing": false}',
+        ),
+        (Flush("f"), '{"type": "flush", "id": "f"}'),
+        (Mark(8), '{"type": "mark", "id": 8}'),
         (Stop(), '{"type": "stop", "protocol": 1, "stopId": ""}'),
         (Stop("s", 9), '{"type": "stop", "protocol": 1, "stopId": "s", "finalCapturedSeq": 9}'),
     ],
@@ -100,11 +138,30 @@ def test_client_messages_are_those_of_the_contract_and_read_back(
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
 counts = st.integers(0, 2**64)
+seconds = st.floats(0, 1e6)
+ids = words | counts
+said_words = st.none() | st.lists(
+    st.builds(messages.Word, words, seconds, seconds), max_size=2
+).map(tuple)
 server_messages = st.one_of(
     st.builds(messages.Started, words, st.integers(-1), st.integers(1, 3)),
     st.builds(messages.Resumed, words, st.integers(-1), st.integers(1, 3)),
     st.builds(messages.Ack, words, st.integers(-1)),
     st.builds(messages.Partial, words, words, st.none() | words),
+    st.builds(
+        lambda committed, rest, language, sec: messages.Partial(
+            "a", committed + rest, settled=messages.Settled(committed, language, sec)
+        ),
+        words,
+        words,
+        words,
+        seconds,
+    ),
+    st.builds(messages.SpeechState, words, st.sampled_from(["started", "stopped"]), seconds),
+    st.builds(messages.Segment, words, counts, words, seconds, seconds, words, said_words),
+    st.builds(messages.Rejected, words, seconds, seconds, seconds),
+    st.builds(messages.Flushed, words, ids),
+    st.builds(messages.Marked, words, ids, counts),
     st.builds(messages.Final, words, words, words, st.none() | counts),
     st.builds(messages.Done, words, words),
     st.builds(messages.StopExpired, words, words, words),
@@ -113,7 +170,19 @@ server_messages = st.one_of(
 client_messages = st.one_of(
     st.builds(Start, words.filter(bool), st.integers(1, 99), words, words),
     st.builds(Resume, words.filter(bool), st.integers(1, 99), words, words),
+    st.builds(
+        Start,
+        words.filter(bool),
+        st.just(3),
+        words,
+        words,
+        st.booleans(),
+        st.none() | st.booleans(),
+        st.booleans(),
+    ),
     st.builds(Stop, words, st.none() | counts),
+    st.builds(Flush, ids),
+    st.builds(Mark, ids),
 )
 
 
@@ -150,6 +219,10 @@ def test_a_client_skips_messages_it_does_not_know() -> None:
         '{"type": "ack", "sessionId": "a", "ackSeq": true}',
         '{"type": "started", "sessionId": "a", "ackSeq": -1, "control": "2"}',
         '{"type": "partial", "sessionId": "a", "partial": 5}',
+        '{"type": "partial", "sessionId": "a", "partial": "", "committed": ""}',
+        '{"type": "speech", "sessionId": "a", "state": "started", "audioSec": "1"}',
+        '{"type": "segment", "sessionId": "a", "id": 0, "text": "a", "start": 0, "end": 1, '
+        '"language": "", "words": [{"text": "a", "start": 0}]}',
         '{"type": "final", "sessionId": "a", "stopId": "", "text": null}',
         '{"type": "final", "sessionId": "a", "stopId": "", "text": "", '
         '"recognizedThroughSeq": 1.5}',
@@ -180,6 +253,15 @@ def test_nonsense_for_control_counts_as_1(control: object) -> None:
     message = parse_client(start(control=control))
     assert isinstance(message, Start)
     assert message.control == 1
+
+
+def test_what_control_3_adds_is_read_where_it_is_asked_for() -> None:
+    added = {"timestamps": "word", "speakerFilter": False, "endpointing": False}
+    asked = Start("a", 3, word_times=True, speaker_filter=False, endpointing=False)
+    assert parse_client(start(control=3, **added)) == asked
+    assert parse_client(start(control=2, **added)) == Start("a", 2)
+    assert parse_client(start(**dict.fromkeys(added, "nonsense"))) == Start("a")
+    assert parse_client(start(control=4, **dict.fromkeys(added))) == Start("a", 4)
 
 
 def test_a_stop_may_leave_everything_out() -> None:
@@ -222,6 +304,13 @@ def test_a_stop_may_leave_everything_out() -> None:
         ('{"type": "stop", "finalCapturedSeq": "3"}', "unsupported_message"),
         ('{"type": "stop", "finalCapturedSeq": true}', "unsupported_message"),
         ('{"type": "stop", "stopId": 3}', "unsupported_message"),
+        ('{"type": "flush", "id": []}', "unsupported_message"),
+        ('{"type": "mark", "id": true}', "unsupported_message"),
+        ('{"type": "mark", "id": 1.5}', "unsupported_message"),
+        ('{"type": "mark", "id": 1' + "0" * 300 + "}", "unsupported_message"),
+        (start(control=3, timestamps="letter"), "unsupported_message"),
+        (start(control=3, speakerFilter=1), "unsupported_message"),
+        (start(control=3, endpointing="no"), "unsupported_message"),
     ],
 )
 def test_what_cannot_be_used_has_its_code(text: str, code: str) -> None:
@@ -258,10 +347,14 @@ json_values = st.recursive(
 FIELDS = ["type", "protocol", "sessionId", "control", "stopId", "finalCapturedSeq", "encoding"]
 
 
-@given(st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(["start", "stop"]) | json_values))
+@given(
+    st.dictionaries(
+        st.sampled_from(FIELDS), st.sampled_from(["start", "stop", "flush"]) | json_values
+    )
+)
 def test_any_object_is_a_message_or_a_protocol_error(fields: dict[str, object]) -> None:
     with suppress(ProtocolError):
-        assert isinstance(parse_client(json.dumps(fields)), (Start, Stop))
+        assert isinstance(parse_client(json.dumps(fields)), (Start, Stop, Flush))
 
 
 @pytest.mark.parametrize(

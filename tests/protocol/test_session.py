@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from polyasr.errors import ProtocolError
 from polyasr.protocol.frames import Frame, encode
-from polyasr.protocol.messages import Final, Start, Stop
-from polyasr.protocol.session import MAX_ANSWERS, AudioReceived, End, Limits, Session, read
+from polyasr.protocol.messages import Final, Flush, Mark, Start, Stop
+from polyasr.protocol.session import MAX_ANSWERS, AudioReceived, End, Limits, Note, Session, read
 
 
 def opened(limits: Limits | None = None) -> Session:
@@ -259,3 +259,19 @@ def test_what_a_filled_gap_has_released_leaves_room_for_the_next() -> None:
         assert session.accept(frame(sequence + 1)) is None
         assert session.accept(frame(sequence)) is not None
     assert session.next_seq == 200
+
+
+def test_a_flush_lies_behind_the_frames_that_are_held_in_sequence() -> None:
+    session = holding(2)
+    session.accept(frame(4))
+    assert session.note(Flush("f")) == Note(Flush("f"), 2)
+    assert opened().note(Mark(1)) == Note(Mark(1), 0)
+
+
+def test_behind_a_stop_nothing_is_noted_but_its_withdrawal_lets_a_client_ask_again() -> None:
+    session = holding(2)
+    session.ask(Stop("s", 3))
+    assert session.note(Flush("f")) is None
+    session.withdraw()
+    assert session.note(Flush("f")) == Note(Flush("f"), 2)
+    assert ended(2, Stop("s", 2)).note(Mark("m")) is None
