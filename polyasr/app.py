@@ -50,7 +50,7 @@ def create_app(
     app.register_blueprint(operations(services))
     app.register_blueprint(models(services))
     app.register_blueprint(transcriptions(services))
-    app.register_blueprint(translations())
+    app.register_blueprint(translations(services))
     app.register_blueprint(asr(services))
     app.register_blueprint(diarize(services))
     app.register_blueprint(dictation(services, rules, sessions))

@@ -2,7 +2,7 @@
 
 A checkpoint is a directory laid out as Qwen3-ASR's: ``config.json``, ``preprocessor_config.json``,
 the tokenizer, a chat template, and the weights as safetensors, in one file or in shards. A forced
-aligner's is the same, but for the template, which it has no use for.
+aligner's and a Whisper's are the same, but for the template, which they have no use for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 HUB_FILES = ("*.json", "*.txt", "*.jinja", "*.safetensors")
 """What is needed of a repository; others may hold the same weights in further formats."""
+HUB_DOUBLES = ("*.fp32*",)
+"""The same weights once more, as Whisper's repositories have them."""
 HUB_ID = re.compile(r"\w[\w.-]*/(\w|\w[\w.-]*\w)", re.ASCII)
 HUB_ID_LENGTH = 96
 HUB_TIMEOUT_SEC = 5.0
@@ -56,6 +58,13 @@ ALIGNER = Role(
     False,
     "POLYASR_ALIGNER_MODEL",
     "set POLYASR_ALIGNER_MODEL to tiny",
+)
+TRANSLATOR = Role(
+    lambda settings: settings.translate_model,
+    "whisper",
+    False,
+    "POLYASR_TRANSLATE_MODEL",
+    "unset POLYASR_TRANSLATE_MODEL, which turns translation off",
 )
 
 
@@ -178,6 +187,7 @@ def _download(settings: Settings, role: Role) -> Path:
                 model,
                 cache_dir=constants.HF_HUB_CACHE,
                 allow_patterns=list(HUB_FILES),
+                ignore_patterns=list(HUB_DOUBLES),
                 endpoint=settings.hf_endpoint or None,
                 token=settings.hf_token or None,
                 etag_timeout=HUB_TIMEOUT_SEC,

@@ -29,6 +29,8 @@ MODEL_ALIASES = {
     **dict.fromkeys(("large-v2", "large-v3", "large-v3-turbo", "turbo"), LARGE_MODEL),
 }
 """Size names, among them those of Whisper, which configurations of its servers carry over."""
+WHISPER_SIZES = ("tiny", "base", "small", "medium", "large-v2", "large-v3")
+"""Those that were trained to translate; turbo and those that end in .en were not."""
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
@@ -72,7 +74,12 @@ def _parse_aligner(text: str) -> str:
     return word if word in (TINY, AUTO) else text
 
 
+def _parse_translator(text: str) -> str:
+    return f"openai/whisper-{text.lower()}" if text.lower() in WHISPER_SIZES else text
+
+
 MODEL = Kind(_parse_model, "tiny, 0.6b, 1.7b, a name on the hub, a directory, or auto")
+TRANSLATOR = Kind(_parse_translator, "a size of Whisper, a name on the hub, or a directory")
 ALIGNER = Kind(_parse_aligner, "tiny, a name on the hub, a directory, or auto")
 BACKEND = choice("transformers", note=" (mlx and vllm are not there yet)")
 
@@ -90,6 +97,11 @@ class Settings:
     )
     aligner_model: str = _option(
         AUTO, ALIGNER, f"the model that times words; auto: {ALIGNER_MODEL}, or tiny beside tiny"
+    )
+    translate_model: str = _option(
+        "",
+        TRANSLATOR,
+        "a Whisper that translates speech to English, such as small or large-v3; empty: none",
     )
     backend: str = _option("transformers", BACKEND, "what runs the model")
     device: str = _option(AUTO, DEVICE, "where the model runs; auto: CUDA if there is one")

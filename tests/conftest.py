@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.whisper import write_whisper
+
 # The clock judges the machine and not the code, and a run must be repeatable.
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -42,6 +44,12 @@ def checkpoint_directory(tmp_path: Path) -> Path:
     (directory / "merges.txt").write_text("")
     (directory / "model.safetensors").write_bytes(safetensors({"x": [0, 4]}, bytes(4)))
     return directory
+
+
+@pytest.fixture(scope="session")
+def whisper_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Whisper of random numbers that translates."""
+    return write_whisper(tmp_path_factory.mktemp("whisper"))
 
 
 def safetensors(offsets: dict[str, list[int]], data: bytes) -> bytes:

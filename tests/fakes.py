@@ -90,6 +90,7 @@ class ScriptedEngine:
     asked: list[Asked] = field(default_factory=list)
     pins: int = 0
     aligner: EvenAligner = field(default_factory=lambda: EvenAligner())
+    translator: ScriptedEngine | None = None
 
     async def ready(self) -> None:
         if self.how.state == "failed":

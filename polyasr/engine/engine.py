@@ -22,6 +22,7 @@ from polyasr.engine.inference import described, inference
 from polyasr.engine.packing import Packing
 from polyasr.engine.recognition import SegmentRecognition, SegmentState
 from polyasr.engine.thread import ModelThread
+from polyasr.engine.translation import Translator
 from polyasr.engine.units import ModelUnits, NotLoaded, Recipe
 from polyasr.engine.voices import ResemblyzerEncoder
 from polyasr.errors import InferenceFailed, PolyasrError
@@ -70,6 +71,9 @@ class SpeechEngine:
         self._last_error: str | None = None
         self._silero: Any = None
         self._voices = ResemblyzerEncoder(thread)
+        self._translator = (
+            Translator(settings, thread, self._units, self) if settings.translate_model else None
+        )
 
     async def ready(self) -> None:
         """Wait until the recognizer is loaded; counts as a use. Raises ModelUnavailable."""
@@ -106,6 +110,11 @@ class SpeechEngine:
     def word_aligner(self) -> ModelAligner:
         """What tells where the words of a text are."""
         return self._aligner
+
+    @property
+    def translator(self) -> Translator | None:
+        """What translates recordings to English, None where the settings name no model for it."""
+        return self._translator
 
     async def unload(self) -> tuple[str, ...]:
         """Free the memory of all units now, whoever uses them; the next use loads again.

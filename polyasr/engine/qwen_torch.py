@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.models.qwen2.tokenization_qwen2 import bytes_to_unicode
 
 from polyasr.engine.backend import Extend, Generated, Greedy, Prompt, Window
 from polyasr.engine.linear import layout
 from polyasr.engine.mel import MelFrontend
 from polyasr.engine.torch_decoder import KeyValueCache, TorchDecoder
 from polyasr.engine.torch_encoder import TorchEncoder
+from polyasr.engine.vocabulary import pieces, plain_ids
 from polyasr.engine.weights import load_pretrained
 from polyasr.pipeline.types import Hypothesis
 
@@ -43,7 +43,6 @@ class QwenTorch:
         self._encoder = TorchEncoder(thinker.audio_tower, linear)
         self._decoder = TorchDecoder(thinker.model, thinker.lm_head, linear)
         self._processor, self._tokenizer = processor, processor.tokenizer
-        self._letters = {letter: byte for byte, letter in bytes_to_unicode().items()}
         self._text_id: int = self._tokenizer.convert_tokens_to_ids(TEXT_TAG)
         self.frontend = MelFrontend(features.mel_filters, features.n_fft, features.hop_length)
         self.window_frames = self._encoder.window_frames
@@ -80,7 +79,11 @@ class QwenTorch:
         opening, closing = rest.split(self._processor.audio_token)
         if language is not None:
             closing += f"{LANGUAGE_HEADER}{language}{TEXT_TAG}"
-        before = [*self._ids(system), *self._plain_ids(context.strip()), *self._ids(opening)]
+        before = [
+            *self._ids(system),
+            *plain_ids(self._tokenizer, context.strip()),
+            *self._ids(opening),
+        ]
         return Prompt(tuple(before), tuple(self._ids(closing)))
 
     @torch.inference_mode()
@@ -126,7 +129,7 @@ class QwenTorch:
             language=language,
             tokens=tokens,
             logprobs=generated.logprobs[first:],
-            pieces=tuple(map(self._bytes_of, self._tokenizer.convert_ids_to_tokens(tokens))),
+            pieces=pieces(self._tokenizer, tokens),
             language_logprob=probability,
             finish_reason=generated.finish_reason,
         )
@@ -143,24 +146,9 @@ class QwenTorch:
         name = written.removeprefix(LANGUAGE_HEADER).strip()
         return end + 1, "" if name == "None" or end == len(tokens) else name
 
-    def _bytes_of(self, token: str) -> bytes:
-        """What a token stands for; in a byte-level vocabulary each letter is a byte, save in the
-        names of added tokens."""
-        if all(letter in self._letters for letter in token):
-            return bytes(self._letters[letter] for letter in token)
-        return token.encode()
-
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
-
-    def _plain_ids(self, text: str) -> list[int]:
-        """Byte-pair ids in which no special or added token can occur."""
-        backend = self._tokenizer.backend_tokenizer
-        if backend.normalizer is not None:
-            text = backend.normalizer.normalize_str(text)
-        pieces = backend.pre_tokenizer.pre_tokenize_str(text)
-        return [token.id for piece, _ in pieces for token in backend.model.tokenize(piece)]
 
     def _embedded(self, piece: torch.Tensor | Sequence[int]) -> torch.Tensor:
         return piece if isinstance(piece, torch.Tensor) else self._decoder.embed(piece)

@@ -20,7 +20,7 @@ from polyasr.pipeline.types import (
     AudioChunk,
     EndOfAudio,
     Endpoint,
-    Engine,
+    Recognizer,
     Segment,
     Speech,
     Transcript,
@@ -39,7 +39,7 @@ OnSegment = Callable[[Segment], Awaitable[object]]
 
 
 async def transcribe(
-    engine: Engine,
+    engine: Recognizer,
     blocks: Iterator[Samples],
     options: RecognizerOptions,
     on_segment: OnSegment | None = None,
@@ -91,7 +91,7 @@ class _Transcription:
     """The stages of one transcription, and what they have brought forth."""
 
     def __init__(
-        self, engine: Engine, options: RecognizerOptions, on_segment: OnSegment | None
+        self, engine: Recognizer, options: RecognizerOptions, on_segment: OnSegment | None
     ) -> None:
         self._engine, self._options, self._on_segment = engine, options, on_segment
         self._places, self._n_places = trio.Semaphore(1), 1

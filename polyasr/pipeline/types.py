@@ -344,11 +344,11 @@ class Recognition(Protocol):
         ...
 
 
-class Engine(Protocol):
-    """The models, as the pipeline sees them."""
+class Recognizer(Protocol):
+    """What makes text of speech, as batch sees it: a model that recognizes or translates."""
 
     def pinned(self) -> AbstractContextManager[None]:
-        """Keep the recognizer in memory for the length of the block, from its first use in it."""
+        """Keep the model in memory for the length of the block, from its first use in it."""
         ...
 
     def open_detector(self) -> SpeechDetector:
@@ -356,8 +356,13 @@ class Engine(Protocol):
         ...
 
     def open_recognition(self, *, language: str | None, context: str) -> Recognition:
-        """An empty segment. ``language``: a Qwen name to force, or None to let the model decide."""
+        """An empty segment. ``language``: a name of `polyasr.languages` to force, or None to let
+        the model decide."""
         ...
+
+
+class Engine(Recognizer, Protocol):
+    """The models, as the pipeline sees them."""
 
     @property
     def speaker_encoder(self) -> SpeakerEncoder:

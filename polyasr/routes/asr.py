@@ -11,15 +11,17 @@ from quart import Blueprint, Response, jsonify, request
 
 from polyasr import languages
 from polyasr.pipeline import batch
-from polyasr.pipeline.types import Segment, Transcript
+from polyasr.pipeline.types import Recognizer, Segment, Transcript
 from polyasr.routes import formats
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
-from polyasr.routes.translations import no_translation
+from polyasr.routes.translations import translator_of
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
 
 FILE_FIELD = "audio_file"
 TEXTS = ("text", "txt")
+TASKS = {"transcribe": languages.NAMES, "translate": languages.TRANSLATED}
+"""What can be done, and with which languages."""
 OUTPUTS = ("json", *TEXTS, *formats.SUBTITLES)
 
 
@@ -28,6 +30,7 @@ class Options:
     """What query and form ask for. ``encoded`` False: the file may be headerless PCM16, and the
     answer is the bare text."""
 
+    translate: bool
     language: str | None
     context: str
     output: str
@@ -42,11 +45,17 @@ def asr(services: Services) -> Blueprint:
     async def transcribe() -> Response:
         async with open_upload(services, request, FILE_FIELD) as upload:
             options = read_options(upload.with_query(request.args))
+            recognizer: Recognizer = services.engine
+            if options.translate:
+                recognizer = translator_of(services, "task")
             async with open_blocks(
-                services, upload.file, may_be_headerless=not options.encoded
+                services,
+                upload.file,
+                may_be_headerless=not options.encoded,
+                to_recognize=not options.translate,
             ) as blocks:
                 how = recognition(services, options.language, options.context)
-                transcript = await batch.transcribe(services.engine, blocks, how)
+                transcript = await batch.transcribe(recognizer, blocks, how)
             upload.record.text = transcript.text
         wants_text = any(kind.startswith("text/") for kind in request.accept_mimetypes.values())
         return await _answer(transcript, options, bare=wants_text or not options.encoded)
@@ -72,22 +81,21 @@ def asr(services: Services) -> Blueprint:
 
 
 def read_options(form: Form) -> Options:
-    """The options. Raises InvalidRequest, which names the field, and NotAvailable.
+    """The options. Raises InvalidRequest, which names the field.
 
     Both names of an option are looked at. Those about speakers are accepted and change nothing: who
     speaks is not told yet, which this family of services answers by leaving the labels out.
     """
     task = form.get("task") or "transcribe"
-    if task == "translate":
-        raise no_translation("task")
-    if task != "transcribe":
+    if task not in TASKS:
         raise refusal("task", task, "transcribe or translate")
     output = form.get("output_format") or form.get("output") or "json"
     if output not in OUTPUTS:
         raise refusal("output_format", output, f"one of {', '.join(OUTPUTS)}")
     form.switch("word_timestamps", default=True)
     return Options(
-        language=language_of(form),
+        translate=task == "translate",
+        language=language_of(form, TASKS[task]),
         context=" ".join([*form.all("initial_prompt"), *form.all("hotwords")]),
         output=output,
         encoded=form.switch("encode", default=True),

@@ -77,15 +77,18 @@ def done_event(transcript: Transcript, *, with_logprobs: bool) -> Mapping[str, o
     return {"type": "transcript.text.done", **json(transcript, with_logprobs=with_logprobs)}
 
 
-def verbose_json(transcript: Transcript, language: str | None) -> Mapping[str, object]:
+def verbose_json(
+    transcript: Transcript, language: str | None, task: str = "transcribe"
+) -> Mapping[str, object]:
     """``response_format=verbose_json``, with the language that was asked for, or else heard.
 
     OpenAI names languages in full and in lower case (`english`); several heard in one recording
-    are joined by commas, and silence has none ("").
+    are joined by commas, and silence has none (""). That of a translation is English.
     """
+    translated = task == "translate"
     return {
-        "task": "transcribe",
-        "language": (language or transcript.language).lower(),
+        "task": task,
+        "language": "english" if translated else (language or transcript.language).lower(),
         "duration": _seconds(transcript.n_samples),
         "text": transcript.text,
         "segments": [_segment(i, segment) for i, segment in enumerate(transcript.segments)],

@@ -12,7 +12,7 @@ import trio
 from polyasr.archive import Archive
 from polyasr.errors import PolyasrError, QueueFull, TooManySessions
 from polyasr.health import EngineStatus, Residency
-from polyasr.pipeline.types import Engine, VoiceEngine
+from polyasr.pipeline.types import Engine, Recognizer, VoiceEngine
 from polyasr.settings import Settings
 
 CONNECTIONS_A_SESSION = 2
@@ -22,11 +22,24 @@ BATCH_CONCURRENCY = 8
 runs several segments at once gains by several. Each holds some 20 MB of audio at the most."""
 
 
+class Translator(Recognizer, Protocol):
+    """A recognizer whose texts are in English whatever is spoken."""
+
+    async def ready(self) -> None:
+        """Wait for the model, loading it if nothing has. Raises ModelUnavailable."""
+        ...
+
+
 class ServingEngine(Engine, VoiceEngine, Protocol):
     """The engine as the server sees it: the models, and how they are."""
 
     async def ready(self) -> None:
         """Wait for the model, loading it if nothing has. Raises ModelUnavailable."""
+        ...
+
+    @property
+    def translator(self) -> Translator | None:
+        """What translates to English, None where the settings name no model for it."""
         ...
 
     def status(self) -> EngineStatus:

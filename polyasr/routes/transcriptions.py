@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import trio
 from quart import Blueprint, Response, jsonify, request
 
+from polyasr import languages
 from polyasr.errors import NotAvailable
 from polyasr.pipeline import batch
-from polyasr.pipeline.types import Segment, Transcript
+from polyasr.pipeline.types import Recognizer, Segment, Transcript
 from polyasr.routes import events, formats
 from polyasr.routes.body import exchange_tasks
 from polyasr.routes.forms import Form, refusal
@@ -25,13 +26,15 @@ MAX_TEMPERATURE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the form asks for. ``language``: the model's name for it, None to let it decide."""
+    """What the form asks for. ``language``: the model's name for it, None to let it decide;
+    ``task``: ``transcribe`` or ``translate``."""
 
     language: str | None
     context: str
     response_format: str
     stream: bool
     with_logprobs: bool
+    task: str = "transcribe"
 
 
 def transcriptions(services: Services) -> Blueprint:
@@ -44,25 +47,37 @@ def transcriptions(services: Services) -> Blueprint:
         return response
 
     async def work(task_status: trio.TaskStatus[Response]) -> None:
-        """Hand over the response; one that is streamed goes on being worked for."""
         async with open_upload(services, request, "file") as form:
             options = read_options(form)
             async with open_blocks(services, form.file) as blocks:
-                if options.stream:
-                    to_client, told = trio.open_memory_channel[bytes](0)
-                    task_status.started(events.event_response(told))
-                    form.record.text = await _stream(services, blocks, options, to_client)
-                else:
-                    how = recognition(services, options.language, options.context)
-                    transcript = await batch.transcribe(services.engine, blocks, how)
-                    form.record.text = transcript.text
-                    task_status.started(await _answer(transcript, options))
+                await respond(services, services.engine, form, blocks, options, task_status)
 
     return blueprint
 
 
-def read_options(form: Form) -> Options:
-    """The options of a form. Raises InvalidRequest, which names the field and what it takes.
+async def respond(
+    services: Services,
+    recognizer: Recognizer,
+    form: Form,
+    blocks: Iterator[Samples],
+    options: Options,
+    task_status: trio.TaskStatus[Response],
+) -> None:
+    """Hand over the response; one that is streamed goes on being worked for."""
+    if options.stream:
+        to_client, told = trio.open_memory_channel[bytes](0)
+        task_status.started(events.event_response(told))
+        form.record.text = await _stream(services, recognizer, blocks, options, to_client)
+    else:
+        how = recognition(services, options.language, options.context)
+        transcript = await batch.transcribe(recognizer, blocks, how)
+        form.record.text = transcript.text
+        task_status.started(await _answer(transcript, options))
+
+
+def read_options(form: Form, spoken: Collection[str] = languages.NAMES) -> Options:
+    """The options of a form. Raises InvalidRequest, which names the field and what it takes;
+    `language` takes those ``spoken``.
 
     What would change the answer's shape and cannot be done here is refused, not ignored; `model`
     is free, for the server has one, and so is `chunking_strategy`, for it always chunks at pauses.
@@ -83,7 +98,7 @@ def read_options(form: Form) -> Options:
             raise refusal("include", extra, "nothing but with the response_format json")
     _check_temperature(form.get("temperature"))
     return Options(
-        language=language_of(form),
+        language=language_of(form, spoken),
         context=" ".join([*form.all("prompt"), *form.all("context"), *form.all("keywords")]),
         response_format=response_format,
         stream=stream,
@@ -96,7 +111,7 @@ async def _answer(transcript: Transcript, options: Options) -> Response:
     if form == "json":
         return jsonify(formats.json(transcript, with_logprobs=options.with_logprobs))
     if form == "verbose_json":
-        return jsonify(formats.verbose_json(transcript, options.language))
+        return jsonify(formats.verbose_json(transcript, options.language, options.task))
     if form == "text":
         return plain(formats.text(transcript), "text/plain")
     subtitles = await trio.to_thread.run_sync(formats.subtitle_file, transcript, form)
@@ -105,6 +120,7 @@ async def _answer(transcript: Transcript, options: Options) -> Response:
 
 async def _stream(
     services: Services,
+    recognizer: Recognizer,
     blocks: Iterator[Samples],
     options: Options,
     to_client: trio.MemorySendChannel[bytes],
@@ -121,7 +137,7 @@ async def _stream(
 
     async with events.failures_told(to_client):
         how = recognition(services, options.language, options.context)
-        transcript = await batch.transcribe(services.engine, blocks, how, tell)
+        transcript = await batch.transcribe(recognizer, blocks, how, tell)
         done = formats.done_event(transcript, with_logprobs=options.with_logprobs)
         await to_client.send(events.encode(done))
         await to_client.send(events.DONE)

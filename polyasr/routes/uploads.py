@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -88,13 +88,13 @@ def _noted(record: UploadRecord) -> Iterator[None]:
         raise
 
 
-def language_of(form: Form) -> str | None:
+def language_of(form: Form, spoken: Collection[str] = languages.NAMES) -> str | None:
     """The model's name for the form's `language`, None when the model shall decide.
 
-    Raises InvalidRequest for a language that it does not know.
+    Raises InvalidRequest for a language that is not among those ``spoken``.
     """
     given = form.get("language")
-    return None if given.lower() in ("", "auto") else languages.parse(given)
+    return None if given.lower() in ("", "auto") else languages.parse(given, spoken)
 
 
 def recognition(services: Services, language: str | None, context: str) -> RecognizerOptions:

@@ -12,6 +12,7 @@ from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import RANGE, normalized
 from polyasr.engine.qwen_torch import QwenTorch
 from polyasr.engine.torch_encoder import convolved_length
+from polyasr.engine.vocabulary import pieces, plain_ids
 from polyasr.pipeline.types import Hypothesis
 from polyasr.samples import SAMPLE_RATE, Samples
 from tests.engine.conftest import TINY
@@ -170,8 +171,8 @@ def test_tokens_stand_for_bytes_which_together_are_the_text(
         heard = decode(tiny, samples)
         assert b"".join(heard.pieces).decode().strip() == heard.text != ""
         assert len(heard.pieces) == len(heard.tokens) == len(heard.logprobs)
-    chinese = [tiny._bytes_of(piece) for piece in tiny._tokenizer.tokenize("你好。")]
-    assert b"".join(chinese).decode() == "你好。"
+    tokenizer = tiny._tokenizer
+    assert b"".join(pieces(tokenizer, plain_ids(tokenizer, "你好。"))).decode() == "你好。"
 
 
 def test_how_probable_a_language_is_comes_from_its_tokens_and_not_where_it_is_given(
