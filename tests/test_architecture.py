@@ -32,7 +32,15 @@ LAYERS = (
     {"__main__"},
 )
 """The parts of the package from the bottom up; a part imports itself and what lies below it."""
-MODEL_LIBRARIES = {"mlx", "qwen_asr", "resemblyzer", "silero_vad", "torch", "transformers"}
+MODEL_LIBRARIES = {
+    "mlx",
+    "onnxruntime",
+    "qwen_asr",
+    "resemblyzer",
+    "silero_vad",
+    "torch",
+    "transformers",
+}
 SERVER_LIBRARIES = {"hypercorn", "quart", "quart_trio", "werkzeug"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
@@ -34,7 +34,7 @@ from polyasr.settings import Settings
 if TYPE_CHECKING:
     from polyasr.engine.qwen_aligner import QwenAligner
     from polyasr.engine.qwen_torch import QwenTorch
-    from polyasr.engine.silero import SileroDetector
+    from polyasr.engine.silero import Silero, SileroDetector
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class SpeechEngine:
         self._segments: WeakSet[SegmentState] = WeakSet()
         self._last_ok: float | None = None
         self._last_error: str | None = None
-        self._silero: Any = None
+        self._silero: Silero | None = None
         self._voices = ResemblyzerEncoder(thread)
         self._translator = (
             Translator(settings, thread, self._units, self) if settings.translate_model else None
@@ -239,25 +239,25 @@ class SpeechEngine:
             state.segment = None
         self._segments.clear()
 
-    async def _network_beside_recognizer(self) -> Any:
+    async def _network_beside_recognizer(self) -> Silero:
         """Silero's network, once the recognizer is there too: a stream that cannot be recognized
         shall fail at its first sound, and not pass for silence."""
         await self.ready()
         return await self._thread.run(Urgency.DETECT, self._network)
 
-    def _network(self) -> Any:
+    def _network(self) -> Silero:
         """On the model thread: Silero's network, loaded at the first use."""
-        from polyasr.engine.silero import load_silero
+        from polyasr.engine.silero import Silero
 
         if self._silero is None:
-            self._silero = load_silero()
+            self._silero = Silero()
         return self._silero
 
 
 class _StreamDetector:
     """A detector that comes into being with the first audio, when its network is loaded."""
 
-    def __init__(self, thread: ModelThread, network: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, thread: ModelThread, network: Callable[[], Awaitable[Silero]]) -> None:
         self._thread, self._network = thread, network
         self._detector: SileroDetector | None = None
 

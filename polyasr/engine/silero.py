@@ -3,58 +3,65 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
+import onnxruntime
 from numpy.typing import NDArray
 
 from polyasr.engine.thread import ModelThread
 from polyasr.pipeline.types import Urgency
+from polyasr.samples import Samples
 
 FRAME = 512
 """Samples the network judges at a time at 16 kHz …"""
 CONTEXT = 64
 """… with these many of the samples before them."""
-STATE = (2, 1, 128)
-WARM_UP = 4
-"""TorchScript compiles in its first runs, which take a hundred times as long as the others."""
+STATE = (1, 1, 128)
+"""Of the LSTM's hidden state, and of its cell."""
+MODEL_FILE = "silero_vad_16k_sequence.onnx"
 
 
-def load_silero() -> Any:
-    """The network for 16 kHz inside the packaged TorchScript model.
+class Silero:
+    """The network for 16 kHz, over frames that follow each other.
 
-    It maps (1, CONTEXT + FRAME) samples and a state (2, 1, 128) to a probability (1, 1) and the
-    next state. Read from the package's file, because importing ``silero_vad`` sets torch to one
-    thread for the whole process.
+    Of the forms in which the package brings it, this one takes a sequence of frames at a time: a
+    window of five costs a fifth of what five calls of the TorchScript form do. What it says does
+    not depend on how many it is given at a time, and is within 1e-5 of that form's.
     """
-    spec = find_spec("silero_vad")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("silero-vad is not installed: pip install silero-vad")
-    file = Path(spec.submodule_search_locations[0]) / "data" / "silero_vad.jit"
-    with warnings.catch_warnings():
-        # torch deprecates TorchScript, in which Silero comes.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        network: Any = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
-    network = network.eval()._model
-    state = torch.zeros(STATE)
-    with torch.inference_mode():
-        for _ in range(WARM_UP):
-            _, state = network(torch.zeros(1, CONTEXT + FRAME), state)
-    return network
+
+    def __init__(self) -> None:
+        """Reads it from the package's file: importing ``silero_vad`` sets torch to one thread for
+        the whole process."""
+        spec = find_spec("silero_vad")
+        if spec is None or not spec.submodule_search_locations:
+            raise ModuleNotFoundError("silero-vad is not installed: pip install silero-vad")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            Path(spec.submodule_search_locations[0]) / "data" / MODEL_FILE,
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+
+    def judge(
+        self, frames: NDArray[np.float32], state: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float32], Sequence[NDArray[np.float32]]]:
+        """Frames (n, CONTEXT + FRAME) and both states to probabilities (n,) and the next states."""
+        hidden, cell = state
+        found = self._session.run(None, {"input": frames, "h": hidden, "c": cell})
+        return found[0], found[1:]
 
 
 class SileroDetector:
     """The detector of one stream."""
 
-    def __init__(self, thread: ModelThread, network: Any) -> None:
+    def __init__(self, thread: ModelThread, network: Silero) -> None:
         self._thread, self._network = thread, network
-        self._state = torch.zeros(STATE)
-        self._context = torch.zeros(1, CONTEXT)
+        self._state: Sequence[NDArray[np.float32]] = (np.zeros(STATE, np.float32),) * 2
+        self._context: Samples = np.zeros(CONTEXT, np.float32)
 
     def fork(self) -> SileroDetector:
         """A detector that goes on from here; state is replaced, never written to."""
@@ -64,15 +71,12 @@ class SileroDetector:
         """Speech probability of each window, the highest of its frames; windows: (n, k * FRAME)."""
         return await self._thread.run(Urgency.DETECT, lambda: self._judge(windows))
 
-    @torch.inference_mode()
     def _judge(self, windows: NDArray[np.float32]) -> list[float]:
-        return [
-            max(self._frame(frame) for frame in torch.from_numpy(window).view(-1, FRAME))
-            for window in windows
-        ]
-
-    def _frame(self, frame: torch.Tensor) -> float:
-        heard = torch.cat([self._context, frame[None]], dim=1)
-        probability, self._state = self._network(heard, self._state)
-        self._context = heard[:, -CONTEXT:]
-        return float(probability)
+        if not len(windows):
+            return []
+        heard = np.concatenate([self._context, windows.reshape(-1)])
+        frames = np.lib.stride_tricks.sliding_window_view(heard, CONTEXT + FRAME)[::FRAME]
+        found, self._state = self._network.judge(np.ascontiguousarray(frames), self._state)
+        self._context = heard[-CONTEXT:].copy()
+        highest: list[float] = found.reshape(len(windows), -1).max(axis=1).tolist()
+        return highest

@@ -324,7 +324,7 @@ async def test_a_detector_or_an_encoder_that_fails_is_an_error_of_its_stream(
         await engine.ready()
         with monkeypatch.context() as patched:
             patched.setattr(ResemblyzerEncoder, "load", fail)
-            patched.setattr(silero, "load_silero", fail)
+            patched.setattr(silero, "Silero", fail)
             engine._silero = None
             with pytest.raises(InferenceFailed, match="the voice encoder failed"):
                 await engine.speaker_encoder.embed(spoken[0][1])
