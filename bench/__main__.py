@@ -10,9 +10,11 @@ from pathlib import Path
 
 from bench import provenance
 from bench.compare import compare
+from bench.dictation import command as dictation
 from bench.plot import FORMATS, draw
 from bench.report import report
 from bench.results import Result, read, write
+from polyasr.errors import PolyasrError
 
 LONGEST = 30
 """Seconds: a segment is no longer."""
@@ -27,11 +29,13 @@ def main() -> None:
             _engine(arguments)
         elif arguments.command == "diarization":
             _diarization(arguments)
+        elif arguments.command == "dictation":
+            dictation.run(arguments)
         elif arguments.command == "plot":
             draw(read(arguments.result), arguments.picture)
         else:
             print(compare(read(arguments.a), read(arguments.b)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, PolyasrError) as error:
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -69,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     diarization.add_argument(
         "--memory", type=_repeats, metavar="MINUTES", help="the memory of one so long instead"
     )
+    dictation.add_arguments(commands)
     comparison = commands.add_parser("compare", help="two results of the same host and settings")
     comparison.add_argument("a", type=Path, metavar="A")
     comparison.add_argument("b", type=Path, metavar="B")

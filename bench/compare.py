@@ -25,7 +25,7 @@ def compare(a: Result, b: Result) -> str:
     # With other packages the controls may have changed as well, and tell nothing of the machine.
     drifted = drift(pairs if a.packages == b.packages else [])
     parts = [
-        f"A: {a.date}, {commit_name(a)}\nB: {b.date}, {commit_name(b)}",
+        f"A: {a.date}, {commit_name(a.commit)}\nB: {b.date}, {commit_name(b.commit)}",
         *_package_changes(a, b),
         table(
             ["", "at", "strategy", "A, s", "B, s", "B ÷ A", "spread", ""],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from bench.results import WHAT, Measurement, Result
+from bench.results import WHAT, Commit, Measurement, Result
 
 
 def report(result: Result) -> str:
@@ -29,16 +29,16 @@ def heading(result: Result) -> str:
             f"Qwen3-ASR {settings['size']}, random weights, {settings['dtype']} on "
             f"{settings['device']} (threads: {settings['threads']}); median of {repeats}",
             ", ".join([*machine, *([host.gpu] if host.gpu else [])]),
-            f"{result.date}, {commit_name(result)}; {', '.join(versions)}",
+            f"{result.date}, {commit_name(result.commit)}; {', '.join(versions)}",
         ]
     )
 
 
-def commit_name(result: Result) -> str:
+def commit_name(commit: Commit | None) -> str:
     """The commit, shortened."""
-    if result.commit is None:
+    if commit is None:
         return "no commit"
-    return f"commit {result.commit.hash[:12]}" + (" and changes" if result.commit.dirty else "")
+    return f"commit {commit.hash[:12]}" + (" and changes" if commit.dirty else "")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

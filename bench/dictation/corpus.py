@@ -25,7 +25,7 @@ import numpy as np
 from bench.conversations import ROOM_NOISE, SUFFIXES, spoken
 from polyasr import audio
 from polyasr.samples import SAMPLE_RATE, Samples, to_pcm16
-from training.domain import Language, sentences
+from training.domain import LANGUAGES, Language, sentences
 from training.synthesis import Span, random_voice, synthesize
 
 CACHE = Path(__file__).parents[2] / ".cache" / "bench"
@@ -80,12 +80,15 @@ class Recipe:
     seed: int = 0
 
     @classmethod
-    def parse(cls, text: str, language: Language = "English", seed: int = 0) -> Recipe:
+    def parse(cls, text: str, language: str = "English", seed: int = 0) -> Recipe:
         """From ``48`` (sentences) or ``8x40`` (clips of 40 s). Raises ValueError."""
         found = re.fullmatch(r"([1-9]\d{0,3})(?:x(\d{1,4}))?", text)
         if not found:
             raise ValueError(f"{text!r} is neither a number of sentences nor like 8x40")
-        return cls(int(found[1]), int(found[2] or 0), language, seed)
+        spoken_here: dict[str, Language] = {name: name for name in LANGUAGES}
+        if language not in spoken_here:
+            raise ValueError(f"{language!r} is not synthesised: {', '.join(LANGUAGES)} are")
+        return cls(int(found[1]), int(found[2] or 0), spoken_here[language], seed)
 
     @property
     def name(self) -> str:

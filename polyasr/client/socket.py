@@ -31,14 +31,17 @@ class ServerUnreachable(PolyasrError):
 
 
 @asynccontextmanager
-async def open_socket(url: str, api_key: str | None) -> AsyncIterator[WebSocketConnection]:
+async def open_socket(
+    url: str, api_key: str | None, scheme: str = "Bearer"
+) -> AsyncIterator[WebSocketConnection]:
     """A WebSocket to a ``ws://`` or ``wss://`` address, closed at the end.
 
+    ``scheme`` is the word before the key, for servers that want another.
     Raises ServerUnreachable, ConfigurationError for an address or a key that cannot be one, and
     what the body raises as it is, in no group.
     """
     address = parse_address(url)
-    headers = [(b"Authorization", bearer(api_key))] if api_key else []
+    headers = [(b"Authorization", bearer(api_key, scheme))] if api_key else []
     failure: Exception | None = None
     # The stream is ours: the library leaves it open when the server closes first.
     async with await open_stream(address) as stream:
@@ -75,13 +78,13 @@ def parse_address(url: str) -> SplitResult:
     return address
 
 
-def bearer(api_key: str) -> bytes:
+def bearer(api_key: str, scheme: str = "Bearer") -> bytes:
     """The key as a header has it. Raises ConfigurationError."""
     if not _is_printable(api_key):
         raise ConfigurationError(
             "the API key cannot be sent: it holds a space, a line break or a letter beyond ASCII"
         )
-    return f"Bearer {api_key}".encode()
+    return f"{scheme} {api_key}".encode()
 
 
 def _is_printable(text: str) -> bool:

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _demonstrate(pcm16: bytes, seconds: float) -> Dictated:
-    async with _open_server() as url:
+    async with open_server() as url:
         print(f"It listens at {url} and is ready.")
         print(f"Dictating {RECORDING.name}, {seconds:.1f} s, at the speed of speech:", flush=True)
         socket_url = url.replace("http", "ws", 1) + "/ws/transcribe"
@@ -112,12 +112,14 @@ def words(text: str) -> list[str]:
 
 
 @asynccontextmanager
-async def _open_server() -> AsyncIterator[str]:
+async def open_server(**settings: str) -> AsyncIterator[str]:
     """A server in a process of its own on a free port, ready; yields its address.
 
     It does not see this process's settings, so that the demo is the same everywhere, and
-    keeps nothing of it.
+    keeps nothing of it; ``settings`` are others than the defaults, by their names.
     """
+    chosen = {"log_dir": "", **settings}
+    given = {variable(name): value for name, value in chosen.items()}
     with tempfile.TemporaryFile() as log:
         async with trio.open_nursery() as nursery:
             process = await nursery.start(
@@ -126,7 +128,7 @@ async def _open_server() -> AsyncIterator[str]:
                     [*SERVE, "--port", "0"],
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=without_settings(os.environ) | {variable("log_dir"): ""},
+                    env=without_settings(os.environ) | given,
                     check=False,
                     deliver_cancel=_stop,
                 )
