@@ -23,7 +23,7 @@ LAYERS = (
     {"settings"},
     {"checkpoint"},
     {"pipeline"},
-    {"archive", "client", "diarization", "engine", "picture", "subtitles"},
+    {"alignment", "archive", "client", "diarization", "engine", "picture", "subtitles"},
     {"routes"},
     {"app"},
     {"server"},

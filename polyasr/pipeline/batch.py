@@ -120,7 +120,7 @@ class _Transcription:
     ) -> None:
         """Passages into segments, each of which begins to be decoded once there is a place."""
 
-        segmenter = Segmenter(self._options.seal_at_pause)
+        segmenter = Segmenter(self._options.seal_at_pause, self._options.longest)
         growing = self._new_segment()
 
         def begin(ended: OpenSegment) -> None:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import trio
 
 from polyasr.pipeline.agreement import LocalAgreement
-from polyasr.pipeline.segmenter import EARLIEST_CUT, SEAL_AT_PAUSE, Segmenter, SegmentTimeline
+from polyasr.pipeline.segmenter import (
+    EARLIEST_CUT,
+    LONGEST,
+    SEAL_AT_PAUSE,
+    Segmenter,
+    SegmentTimeline,
+)
 from polyasr.pipeline.text import glue, join, without_last_marks
 from polyasr.pipeline.types import (
     Accepted,
@@ -51,11 +57,13 @@ class RecognizerOptions:
     partials of one stream. ``append_only``: what a partial has committed stays, and with it the
     language of its segment; otherwise every text is that of a fresh decode. Without ``endpointing``
     a pause neither commits nor seals. ``sealing`` and ``final`` say how urgent those decodes are.
+    ``longest``, in samples, bounds the segments of a recording; those of a dictation have theirs.
     """
 
     language: str | None = None
     context: str = ""
     seal_at_pause: int = SEAL_AT_PAUSE
+    longest: int = LONGEST
     partials: bool = True
     partial_min_delta: int = SAMPLE_RATE // 2
     partial_interval: float = 0.6

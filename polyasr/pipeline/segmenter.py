@@ -100,10 +100,11 @@ class SegmentTimeline:
 
 
 class Segmenter:
-    """Decides where segments end. ``seal_at_pause``: samples after which a pause seals."""
+    """Decides where segments end. ``seal_at_pause``: samples after which a pause seals;
+    ``longest``: samples that a segment holds at most, a second or more."""
 
-    def __init__(self, seal_at_pause: int) -> None:
-        self._seal_at_pause = min(seal_at_pause, EARLIEST_CUT)
+    def __init__(self, seal_at_pause: int, longest: int = LONGEST) -> None:
+        self._seal_at_pause, self._longest = min(seal_at_pause, EARLIEST_CUT), longest
 
     def at_pause(self, segment: SegmentTimeline) -> bool:
         """Whether a pause here seals the segment."""
@@ -117,9 +118,9 @@ class Segmenter:
         ``held``: so much of the segment counts, if not all of it does.
         """
         held = segment.length if held is None else held
-        if held + incoming <= LONGEST:
+        if held + incoming <= self._longest:
             return None
-        return segment.quietest(held - SEARCH, held)
+        return segment.quietest(held - min(SEARCH, self._longest // 2), held)
 
 
 def _energies(samples: Samples) -> Sequence[float]:

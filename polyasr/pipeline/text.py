@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 _UNSPACED = (
     r"\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han
@@ -15,6 +16,7 @@ _UNSPACED = (
 _ENDS_UNSPACED = re.compile(f"[{_UNSPACED}]$")
 _BEGINS_UNSPACED = re.compile(f"^[{_UNSPACED}]")
 _WORD = re.compile(f"\\s*(?:[{_UNSPACED}]|[^\\s{_UNSPACED}]+)")
+_LAST_SPACE = re.compile(r"\s+(?=\S*$)")
 
 
 def join(parts: Iterable[str]) -> str:
@@ -36,12 +38,46 @@ def glue(left: str, right: str) -> str:
     return "" if unspaced else " "
 
 
+def begins_unspaced(text: str) -> bool:
+    """Whether it begins with Han, kana or a full-width mark, which no space parts from others."""
+    return _BEGINS_UNSPACED.match(text) is not None
+
+
 def words(text: str) -> list[str]:
     """Cut into words, each with the space before it; Han and kana by character.
 
     ``"".join(words(text)) == text`` but for space at the end.
     """
     return _WORD.findall(text)
+
+
+def places(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each word stands in the text, in order: [start, end) in characters.
+
+    One that is not to be found behind those before it has an empty place there.
+    """
+    found: list[tuple[int, int]] = []
+    end = 0
+    for word in words:
+        start = text.find(word, end)
+        if start < 0:
+            start, word = end, ""
+        end = start + len(word)
+        found.append((start, end))
+    return found
+
+
+def pieces(text: str, words: Sequence[str]) -> list[str]:
+    """The text in a piece for each word, with the space before it and the marks around it.
+
+    ``"".join(pieces(text, words)) == text`` but where there are no words. Marks belong to the word
+    that no space parts them from, otherwise to the word before them.
+    """
+    cuts = [0]
+    for (_, end), (start, _) in pairwise(places(text, words)):
+        space = _LAST_SPACE.search(text, end, start)
+        cuts.append(space.start() if space else start)
+    return [text[a:b] for a, b in pairwise([*cuts, len(text)])] if words else []
 
 
 def is_mark(word: str) -> bool:
