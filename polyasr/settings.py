@@ -139,6 +139,9 @@ class Settings:
         "180", seconds(0, 604800), "seconds after its last use that a model stays; 0: for ever"
     )
     coload: bool = _option("1", SWITCH, "several models in memory at a time; 0: one at a time")
+    diarize: bool = _option(
+        "1", SWITCH, "tell the speakers apart in /asr, where the request does not say otherwise"
+    )
     partials_enabled: bool = _option("1", SWITCH, "show text while it is still being spoken")
     partial_interval_sec: float = _option(
         "0.6", seconds(0.05, 60), "seconds between two partials of a dictation"

@@ -69,24 +69,37 @@ def guessed_words(segments: Iterable[Segment]) -> list[Word]:
 
 
 def cues(words: Sequence[Word]) -> list[Cue]:
+    """Cut words, in order, into cues, as `labelled_cues` without a label."""
+    return labelled_cues([("", words)])
+
+
+def labelled_cues(parts: Iterable[tuple[str, Sequence[Word]]]) -> list[Cue]:
     """Cut words, in order, into cues: never overlapping, of at most two lines of LINE_WIDTH.
+
+    Each part begins with a cue of its own, and each of its cues with its label, such as who speaks,
+    unless that is "".
 
     Of all ways to cut them it is the one of least cost: few cues, ended at sentences, else at
     clauses and pauses, neither shorter nor longer than can be read. A cue is shorter than
     SHORTEST_SEC only where words follow too fast.
     """
+    return _timed([cue for label, words in parts for cue in _cut(label, words)])
+
+
+def _cut(label: str, words: Sequence[Word]) -> Iterator[Cue]:
     units = _units(words)
     best = [0.0] + [float("inf")] * len(units)
     begins = [0] * (len(units) + 1)
     for begin in range(len(units)):
-        for end, cost in _costs(units, begin):
+        for end, cost in _costs(units, begin, width(label)):
             if best[begin] + cost < best[end]:
                 best[end], begins[end] = best[begin] + cost, begin
     cuts = [len(units)]
     while cuts[-1]:
         cuts.append(begins[cuts[-1]])
     cuts.reverse()
-    return _timed([_cue(units[begin:end]) for begin, end in pairwise(cuts)])
+    for begin, end in pairwise(cuts):
+        yield _cue(label, units[begin:end])
 
 
 def srt(cues: Iterable[Cue]) -> str:
@@ -200,10 +213,13 @@ def _end_cost(text: str, gap: float) -> float:
     return AT_CLAUSE if mark in CLAUSE_ENDS or gap >= PAUSE_SEC else AT_WORD
 
 
-def _costs(units: Sequence[_Unit], begin: int) -> Iterator[tuple[int, float]]:
-    """The ends of the cues that may begin here, and what each costs. One unit is always a cue."""
+def _costs(units: Sequence[_Unit], begin: int, indent: int) -> Iterator[tuple[int, float]]:
+    """The ends of the cues that may begin here, and what each costs. One unit is always a cue.
+
+    The first line has ``indent`` columns less, and the space behind them.
+    """
     start, crossed = units[begin].start, 0.0
-    lines, columns = 1, 0
+    lines, columns = 1, indent + bool(indent)
     for end in range(begin, len(units)):
         unit = units[end]
         columns += unit.columns if columns else unit.columns_first
@@ -218,8 +234,10 @@ def _costs(units: Sequence[_Unit], begin: int) -> Iterator[tuple[int, float]]:
         crossed += CROSSED_PAUSE * (unit.gap >= PAUSE_SEC)
 
 
-def _cue(units: Sequence[_Unit]) -> Cue:
-    return Cue(_broken([unit.text for unit in units]), units[0].start, units[-1].end)
+def _cue(label: str, units: Sequence[_Unit]) -> Cue:
+    first, *others = (unit.text for unit in units)
+    texts = [f"{label} {first.lstrip()}" if label else first, *others]
+    return Cue(_broken(texts), units[0].start, units[-1].end)
 
 
 def _broken(texts: Sequence[str]) -> tuple[str, ...]:

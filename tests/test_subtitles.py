@@ -141,6 +141,28 @@ def test_whatever_is_said_however_fast_the_cues_are_readable_and_the_files_valid
     assert subtitles.tsv(found).count("\n") == len(found) + 1
 
 
+@given(SEGMENTS)
+def test_with_labels_every_cue_tells_its_speaker_and_is_as_readable(
+    parts: list[tuple[str, float, float]],
+) -> None:
+    at, turns = 0.0, []
+    for number, (text, seconds, pause) in enumerate(parts):
+        words = subtitles.guessed_words([segment(text, at, at + seconds)])
+        turns.append((f"[SPEAKER_{number % 2:02}]", words))
+        at += seconds + pause
+    found = subtitles.labelled_cues(turns)
+    assert_readable(found)
+    assert all(cue.lines[0].startswith(("[SPEAKER_00]", "[SPEAKER_01]")) for cue in found)
+    assert_same_in_srt(found)
+
+
+def test_a_label_takes_its_place_in_the_line() -> None:
+    words = subtitles.guessed_words([segment(ENGLISH, 0, 12)])
+    first, *_ = subtitles.labelled_cues([("[SPEAKER_00]", words)])
+    assert first.lines[0].startswith("[SPEAKER_00] The quick")
+    assert all(width(line) <= LINE_WIDTH for line in first.lines)
+
+
 def assert_same_in_srt(found: list[Cue]) -> None:
     parsed = list(srt.parse(subtitles.srt(found)))
     assert [one.index for one in parsed] == list(range(1, len(found) + 1))

@@ -4,18 +4,21 @@ the speech detector and the voice encoder that are there anyway."""
 from polyasr.diarization.clustering import MOST_ASKED_FOR, SpeakerCount, speaker_count
 from polyasr.diarization.diarize import Diarization, OnHeard, diarize
 from polyasr.diarization.formats import document, rttm, text
-from polyasr.diarization.names import label, name_voices
+from polyasr.diarization.labels import Labels
+from polyasr.diarization.names import label, letter, name_voices
 from polyasr.diarization.turns import Turn
 
 __all__ = [
     "MOST_ASKED_FOR",
     "Diarization",
+    "Labels",
     "OnHeard",
     "SpeakerCount",
     "Turn",
     "diarize",
     "document",
     "label",
+    "letter",
     "name_voices",
     "rttm",
     "speaker_count",

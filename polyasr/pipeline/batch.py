@@ -7,13 +7,16 @@ memory is a block of it and the segments under way.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import trio
 
 from polyasr.errors import ungrouped
 from polyasr.pipeline.recognizer import OpenSegment, RecognizerOptions
-from polyasr.pipeline.segmenter import Segmenter, SegmentTimeline
+from polyasr.pipeline.segmenter import HOP, Segmenter, SegmentTimeline
 from polyasr.pipeline.text import join
 from polyasr.pipeline.types import (
     LONGEST_CHUNK,
@@ -43,15 +46,17 @@ async def transcribe(
     blocks: Iterator[Samples],
     options: RecognizerOptions,
     on_segment: OnSegment | None = None,
+    changes: Sequence[int] = (),
 ) -> Transcript:
     """Transcribe mono audio at 16 kHz, given in blocks that are drawn on a worker thread.
 
     The text is the same as a dictation's final for the same audio and options; those that concern
     partials and urgency are not looked at. Silence gives empty text. Raises ModelUnavailable or
     InferenceFailed, and what the blocks or ``on_segment`` raise. When cancelled, the block that is
-    being drawn is waited for, so that ``blocks`` can be closed.
+    being drawn is waited for, so that ``blocks`` can be closed. No segment runs over one of the
+    ``changes``, samples in ascending order, to 10 ms.
     """
-    work = _Transcription(engine, options, on_segment)
+    work = _Transcription(engine, options, on_segment, changes)
     to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](1)
     to_cutter, heard = trio.open_memory_channel[Detected](64)
     to_collector, decodes = trio.open_memory_channel[_Decode](UNDER_WAY)
@@ -91,9 +96,14 @@ class _Transcription:
     """The stages of one transcription, and what they have brought forth."""
 
     def __init__(
-        self, engine: Recognizer, options: RecognizerOptions, on_segment: OnSegment | None
+        self,
+        engine: Recognizer,
+        options: RecognizerOptions,
+        on_segment: OnSegment | None,
+        changes: Sequence[int],
     ) -> None:
         self._engine, self._options, self._on_segment = engine, options, on_segment
+        self._changes = [change // HOP * HOP for change in changes]
         self._places, self._n_places = trio.Semaphore(1), 1
         self.segments: list[Segment] = []
         self.n_samples = 0
@@ -132,12 +142,17 @@ class _Transcription:
             try:
                 async for event in heard:
                     if isinstance(event, Speech):
-                        at = segmenter.forced(growing.timeline, len(event.samples))
-                        if at is not None:
-                            await self._places.acquire()
-                            ended, growing = growing, growing.split(at)
-                            begin(ended)
-                        growing.append(event)
+                        for part in _parted(event, self._changes):
+                            if self._changes_before(part, growing.timeline):
+                                await self._places.acquire()
+                                ended, growing = growing, self._new_segment()
+                                begin(ended)
+                            at = segmenter.forced(growing.timeline, len(part.samples))
+                            if at is not None:
+                                await self._places.acquire()
+                                ended, growing = growing, growing.split(at)
+                                begin(ended)
+                            growing.append(part)
                     elif isinstance(event, Endpoint) and segmenter.at_pause(growing.timeline):
                         await self._places.acquire()
                         ended, growing = growing, self._new_segment()
@@ -159,6 +174,13 @@ class _Transcription:
                     if self._on_segment is not None:
                         await self._on_segment(segment)
 
+    def _changes_before(self, part: Speech, growing: SegmentTimeline) -> bool:
+        """Whether one of the changes is between what is gathered and this."""
+        if not growing.length:
+            return False
+        passed = bisect_right(self._changes, growing.end_position(growing.length) - 1)
+        return bisect_right(self._changes, part.start_sample) > passed
+
     def _make_room(self) -> None:
         """A segment is done."""
         self._places.release()
@@ -171,3 +193,17 @@ class _Transcription:
             language=self._options.language, context=self._options.context
         )
         return OpenSegment(recognition, SegmentTimeline(), append_only=False)
+
+
+def _parted(speech: Speech, changes: Sequence[int]) -> Iterator[Speech]:
+    """The pieces of a passage between changes."""
+    first = bisect_right(changes, speech.start_sample)
+    cuts = [0]
+    for change in changes[first:]:
+        if change >= speech.end_sample:
+            break
+        cuts.append(change - speech.start_sample)
+    for start, end in pairwise([*cuts, len(speech.samples)]):
+        if end > start:
+            at = speech.start_sample + start
+            yield replace(speech, samples=speech.samples[start:end], start_sample=at)

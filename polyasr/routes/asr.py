@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +10,19 @@ from dataclasses import dataclass
 import trio
 from quart import Blueprint, Response, jsonify, request
 
-from polyasr import languages
+from polyasr import diarization, languages
+from polyasr.diarization import Labels, SpeakerCount
+from polyasr.errors import InferenceFailed
 from polyasr.pipeline import batch
 from polyasr.pipeline.types import Recognizer, Segment, Transcript
 from polyasr.routes import formats
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
+from polyasr.routes.speakers import speaker_count
 from polyasr.routes.translations import translator_of
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
+
+log = logging.getLogger(__name__)
 
 FILE_FIELD = "audio_file"
 TEXTS = ("text", "txt")
@@ -35,6 +41,9 @@ class Options:
     context: str
     output: str
     encoded: bool
+    diarize: bool
+    count: SpeakerCount
+    with_embeddings: bool
 
 
 def asr(services: Services) -> Blueprint:
@@ -44,7 +53,9 @@ def asr(services: Services) -> Blueprint:
     @blueprint.post("/asr")
     async def transcribe() -> Response:
         async with open_upload(services, request, FILE_FIELD) as upload:
-            options = read_options(upload.with_query(request.args))
+            form = upload.with_query(request.args)
+            options = read_options(form, diarize=services.settings.diarize)
+            labels = await _labels(services, form, options) if options.diarize else None
             recognizer: Recognizer = services.engine
             if options.translate:
                 recognizer = translator_of(services, "task")
@@ -55,10 +66,12 @@ def asr(services: Services) -> Blueprint:
                 to_recognize=not options.translate,
             ) as blocks:
                 how = recognition(services, options.language, options.context)
-                transcript = await batch.transcribe(recognizer, blocks, how)
+                changes = labels.changes() if labels else ()
+                transcript = await batch.transcribe(recognizer, blocks, how, changes=changes)
             upload.record.text = transcript.text
         wants_text = any(kind.startswith("text/") for kind in request.accept_mimetypes.values())
-        return await _answer(transcript, options, bare=wants_text or not options.encoded)
+        bare = wants_text or not options.encoded
+        return await _answer(transcript, labels, options, bare=bare)
 
     @blueprint.post("/detect-language")
     async def detect_language() -> Response:
@@ -80,11 +93,9 @@ def asr(services: Services) -> Blueprint:
     return blueprint
 
 
-def read_options(form: Form) -> Options:
-    """The options. Raises InvalidRequest, which names the field.
-
-    Both names of an option are looked at. Those about speakers are accepted and change nothing: who
-    speaks is not told yet, which this family of services answers by leaving the labels out.
+def read_options(form: Form, *, diarize: bool) -> Options:
+    """The options; ``diarize`` where the form does not say. Raises InvalidRequest, which names the
+    field. Both names of an option are looked at.
     """
     task = form.get("task") or "transcribe"
     if task not in TASKS:
@@ -99,30 +110,59 @@ def read_options(form: Form) -> Options:
         context=" ".join([*form.all("initial_prompt"), *form.all("hotwords")]),
         output=output,
         encoded=form.switch("encode", default=True),
+        diarize=form.switch("diarize", default=form.switch("enable_diarization", default=diarize)),
+        count=speaker_count(form),
+        with_embeddings=form.switch("return_speaker_embeddings", default=False),
     )
 
 
-async def _answer(transcript: Transcript, options: Options, *, bare: bool) -> Response:
+async def _labels(services: Services, form: Form, options: Options) -> Labels | None:
+    """Who speaks when. None where the models for it fail, for which this family of services does
+    not fail a request: the text comes without labels."""
+    async with open_blocks(
+        services, form.file, may_be_headerless=not options.encoded, to_recognize=False
+    ) as blocks:
+        try:
+            found = await diarization.diarize(services.engine, blocks, options.count)
+        except InferenceFailed as error:
+            log.warning("the speakers of an upload were not told apart: %s", error)
+            return None
+    return Labels(found, [diarization.label(speaker) for speaker in range(len(found.voices))])
+
+
+async def _answer(
+    transcript: Transcript, labels: Labels | None, options: Options, *, bare: bool
+) -> Response:
     if options.output == "json":
-        return jsonify(_json(transcript, options.language))
+        return jsonify(_json(transcript, labels, options))
     if options.output in TEXTS:
         text, media_type = formats.text(transcript), "text/plain"
     else:
         media_type = formats.SUBTITLES[options.output]
-        text = await trio.to_thread.run_sync(formats.subtitle_file, transcript, options.output)
+        text = await trio.to_thread.run_sync(
+            formats.subtitle_file, transcript, options.output, labels
+        )
     return plain(text, media_type) if bare else jsonify({options.output: text})
 
 
-def _json(transcript: Transcript, language: str | None) -> Mapping[str, object]:
+def _json(transcript: Transcript, labels: Labels | None, options: Options) -> Mapping[str, object]:
     """The segments twice, as clients of either name expect. Words come with the aligner."""
-    segments = [formats.timed_text(segment) for segment in transcript.segments]
-    spoken = language or transcript.language.split(",")[0]
-    return {
+    segments = [_segment(segment, labels) for segment in transcript.segments]
+    spoken = options.language or transcript.language.split(",")[0]
+    body: dict[str, object] = {
         "text": segments,
         "language": languages.code(spoken) if spoken else "",
         "segments": segments,
         "word_segments": [],
     }
+    if labels is not None and options.with_embeddings:
+        body["speaker_embeddings"] = labels.embeddings()
+    return body
+
+
+def _segment(segment: Segment, labels: Labels | None) -> Mapping[str, object]:
+    speaker = labels.of(segment.start, segment.end) if labels else ""
+    return {**formats.timed_text(segment), **({"speaker": speaker} if speaker else {})}
 
 
 def _detected(heard: Segment | None) -> Mapping[str, object]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 
 from polyasr import subtitles
+from polyasr.diarization import Labels
 from polyasr.pipeline.text import glue
 from polyasr.pipeline.types import Segment, Transcript
 from polyasr.samples import SAMPLE_RATE
@@ -53,10 +55,19 @@ def text(transcript: Transcript) -> str:
     return transcript.text + "\n"
 
 
-def subtitle_file(transcript: Transcript, form: str) -> str:
-    """The transcript as subtitles, in one of SUBTITLES. Takes a second for a long film."""
+def subtitle_file(transcript: Transcript, form: str, labels: Labels | None = None) -> str:
+    """The transcript as subtitles, in one of SUBTITLES. Takes a second for a long film.
+
+    With ``labels`` each cue begins with its speaker's, as in ``[SPEAKER_00] Hello.``.
+    """
     write = {"srt": subtitles.srt, "vtt": subtitles.vtt, "tsv": subtitles.tsv}[form]
-    return write(subtitles.cues(subtitles.guessed_words(transcript.segments)))
+
+    def label(segment: Segment) -> str:
+        speaker = labels.of(segment.start, segment.end) if labels else ""
+        return f"[{speaker}]" if speaker else ""
+
+    parts = groupby(transcript.segments, label)
+    return write(subtitles.labelled_cues((of, subtitles.guessed_words(some)) for of, some in parts))
 
 
 def delta(before: str, segment: Segment) -> str:

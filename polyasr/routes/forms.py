@@ -67,7 +67,7 @@ class Form:
 
     def get(self, name: str) -> str:
         """The field's last value without surrounding space, "" when it was not sent."""
-        return self.fields.get(name, ("",))[-1].strip()
+        return (self.fields.get(name) or ("",))[-1].strip()
 
     def all(self, name: str) -> tuple[str, ...]:
         """The field's values that hold something."""

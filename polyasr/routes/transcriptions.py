@@ -12,14 +12,15 @@ from polyasr import languages
 from polyasr.errors import NotAvailable
 from polyasr.pipeline import batch
 from polyasr.pipeline.types import Recognizer, Segment, Transcript
-from polyasr.routes import events, formats
+from polyasr.routes import diarized, events, formats
 from polyasr.routes.body import exchange_tasks
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
 from polyasr.samples import Samples
 
-RESPONSE_FORMATS = ("json", "text", "verbose_json", *formats.SUBTITLES)
+DIARIZED = "diarized_json"
+RESPONSE_FORMATS = ("json", "text", "verbose_json", DIARIZED, *formats.SUBTITLES)
 MAX_TEMPERATURE = 1.0
 """OpenAI's range is 0 to 1. Decoding here is greedy whatever is asked for."""
 
@@ -49,6 +50,12 @@ def transcriptions(services: Services) -> Blueprint:
     async def work(task_status: trio.TaskStatus[Response]) -> None:
         async with open_upload(services, request, "file") as form:
             options = read_options(form)
+            if options.response_format == DIARIZED:
+                how = recognition(services, options.language, options.context)
+                await diarized.respond(
+                    services, form, how, stream=options.stream, task_status=task_status
+                )
+                return
             async with open_blocks(services, form.file) as blocks:
                 await respond(services, services.engine, form, blocks, options, task_status)
 

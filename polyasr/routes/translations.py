@@ -10,8 +10,9 @@ from quart import Blueprint, Response, request
 from polyasr import languages
 from polyasr.errors import NotAvailable
 from polyasr.routes.body import exchange_tasks
+from polyasr.routes.forms import refusal
 from polyasr.routes.services import Services, Translator
-from polyasr.routes.transcriptions import read_options, respond
+from polyasr.routes.transcriptions import DIARIZED, read_options, respond
 from polyasr.routes.uploads import open_blocks, open_upload
 
 
@@ -28,6 +29,8 @@ def translations(services: Services) -> Blueprint:
         translator = translator_of(services, None)
         async with open_upload(services, request, "file", to_recognize=False) as form:
             options = replace(read_options(form, languages.TRANSLATED), task="translate")
+            if options.response_format == DIARIZED:
+                raise refusal("response_format", DIARIZED, "any other for translations")
             async with open_blocks(services, form.file, to_recognize=False) as blocks:
                 await translator.ready()
                 await respond(services, translator, form, blocks, options, task_status)

@@ -57,10 +57,12 @@ async def open_blocks(
 
     By then the first block is decoded and, where it is ``to_recognize``, the model loaded, so what
     is no recording was told; what is damaged further on is told when that is drawn.
-    ``may_be_headerless``: a file without a container's signature is PCM16, 16 kHz, mono.
+    ``may_be_headerless``: a file without a container's signature is PCM16, 16 kHz, mono. It can be
+    opened again when it is closed.
     """
     limit = services.settings.max_audio_seconds
     async with services.batch_turns:
+        await trio.to_thread.run_sync(file.seek, 0)
         read = audio.blocks_or_pcm16 if may_be_headerless else audio.blocks
         with closing(read(file, max_seconds=limit)) as blocks:
             first = await trio.to_thread.run_sync(next, blocks)

@@ -151,3 +151,17 @@ async def test_audio_that_turns_out_damaged_ends_it_with_its_error() -> None:
 
     with pytest.raises(UnsupportedAudio, match="cut off"):
         await batch.transcribe(ScriptedEngine(), broken(), OPTIONS)
+
+
+async def test_no_segment_runs_over_a_change_and_no_sample_is_lost() -> None:
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 40 * SAMPLE_RATE).astype(np.float32)
+    whole, cut = ScriptedEngine(numbered), ScriptedEngine(numbered)
+    changes = (0, 16_005, 16_007, 48_000, 50_000, 320_000, len(samples), len(samples) + 5)
+    await batch.transcribe(whole, blocks_of(samples), OPTIONS)
+    transcript = await batch.transcribe(cut, blocks_of(samples), OPTIONS, changes=changes)
+    bounds = [(each.start, each.end) for each in transcript.segments]
+    assert [start for start, _ in bounds[:5]] == [0, 16_000, 48_000, 49_920, 320_000][:5]
+    for start, end in bounds:
+        assert not any(start < change // 160 * 160 < end for change in changes)
+    first, second = (np.concatenate([a.samples for a in each.asked]) for each in (whole, cut))
+    assert np.array_equal(first, second)

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 import srt
+from numpy.typing import NDArray
 
 from polyasr.errors import InferenceFailed
 from polyasr.pipeline.types import Hypothesis
@@ -18,8 +19,10 @@ from tests.media import media
 from .conftest import Server, serving
 
 SPEECH = wav(silence(0.48) + tone(0.48))
-HELLO = {"start": 0.32, "end": 0.96, "text": "Hello."}
-HELLO_SRT = "1\n00:00:00,320 --> 00:00:01,320\nHello.\n"
+HELLO = {"start": 0.32, "end": 0.96, "text": "Hello.", "speaker": "SPEAKER_00"}
+HELLO_SRT = "1\n00:00:00,320 --> 00:00:01,320\n[SPEAKER_00] Hello.\n"
+TALK = wav(tone(3.2) + silence(0.32) + tone(3.2, hertz=3000) + silence(0.8) + tone(1.6))
+"""One speaks, another answers after less than a pause, and the first speaks again."""
 SPEAKR: dict[str, Any] = {
     "encode": "true",
     "task": "transcribe",
@@ -48,16 +51,85 @@ async def ask(
     return await server.http.post(path, params=query, files=files, data=data, headers=headers)
 
 
-async def test_speakr_gets_segments_and_no_labels_where_speakers_are_not_told() -> None:
+async def test_speakr_gets_segments_with_labels_and_a_voice_for_each() -> None:
     async with serving(ScriptedEngine()) as server:
         response = await ask(server, **SPEAKR)
     assert response.status_code == 200
-    assert response.json() == {
+    body = response.json()
+    voices = body.pop("speaker_embeddings")
+    assert list(voices) == ["SPEAKER_00"]
+    assert len(voices["SPEAKER_00"]) == 256
+    assert body == {
         "text": [HELLO],
         "language": "en",
         "segments": [HELLO],
         "word_segments": [],
     }
+
+
+async def test_each_piece_of_text_is_one_speakers() -> None:
+    engine = ScriptedEngine()
+    async with serving(engine) as server:
+        told = (await ask(server, file=TALK)).json()
+        cut = [asked.samples for asked in engine.asked]
+        await ask(server, file=TALK, diarize="false")
+        whole = [asked.samples for asked in engine.asked[len(cut) :]]
+        subtitles = await ask(server, file=TALK, output="srt", encode="false")
+    assert [each["speaker"] for each in told["segments"]] == [
+        "SPEAKER_00",
+        "SPEAKER_01",
+        "SPEAKER_00",
+    ]
+    assert [each["start"] for each in told["segments"]] == pytest.approx([0, 3.36, 7.2], abs=0.3)
+    assert np.array_equal(np.concatenate(cut), np.concatenate(whole)), "nothing is lost by cutting"
+    assert [one.content for one in srt.parse(subtitles.text)] == [
+        f"[SPEAKER_0{number}] Hello." for number in (0, 1, 0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ({"diarize": "false"}, {None}),
+        ({"enable_diarization": "false"}, {None}),
+        ({"diarize": "", "enable_diarization": "0"}, {None}),
+        ({"diarize": "true", "num_speakers": "1"}, {"SPEAKER_00"}),
+        ({"max_speakers": "1"}, {"SPEAKER_00"}),
+        ({"min_speakers": "2", "max_speakers": "2"}, {"SPEAKER_00", "SPEAKER_01"}),
+    ],
+)
+async def test_labels_can_be_left_out_and_their_number_bounded(
+    query: dict[str, str], labels: set[str | None]
+) -> None:
+    async with serving(ScriptedEngine()) as server:
+        told = (await ask(server, file=TALK, data=query)).json()
+    assert {segment.get("speaker") for segment in told["segments"]} == labels
+    assert "speaker_embeddings" not in told
+
+
+async def test_a_server_can_leave_labels_to_those_who_ask_for_them() -> None:
+    async with serving(ScriptedEngine(), diarize=False) as server:
+        without, asked_for = await ask(server), await ask(server, diarize="true")
+    assert "speaker" not in without.json()["segments"][0]
+    assert asked_for.json()["segments"][0]["speaker"] == "SPEAKER_00"
+
+
+class Voiceless(ScriptedEngine):
+    async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        raise InferenceFailed("the voice encoder failed")
+
+
+async def test_where_speakers_cannot_be_told_the_text_comes_without_labels() -> None:
+    async with serving(Voiceless()) as server:
+        response = await ask(server, **SPEAKR)
+    assert response.status_code == 200
+    assert response.json()["segments"] == [{"start": 0.32, "end": 0.96, "text": "Hello."}]
+
+
+async def test_silence_has_no_speakers() -> None:
+    async with serving(ScriptedEngine()) as server:
+        response = await ask(server, file=wav(silence(2)), **SPEAKR)
+    assert (response.json()["segments"], response.json()["speaker_embeddings"]) == ([], {})
 
 
 async def test_speakrs_hints_reach_the_model() -> None:
@@ -97,7 +169,7 @@ async def test_bazarr_sends_samples_without_a_header_and_gets_a_subtitle_file() 
     async with serving(engine) as server:
         response = await ask(server, file=silence(0.48) + tone(0.48), **BAZARR)
     assert response.text == HELLO_SRT
-    assert [one.content for one in srt.parse(response.text)] == ["Hello."]
+    assert [one.content for one in srt.parse(response.text)] == ["[SPEAKER_00] Hello."]
     assert engine.asked[0].language == "English"
 
 
@@ -185,7 +257,14 @@ async def test_text_is_wrapped_unless_the_client_asks_for_text(output: str) -> N
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("task", "sing"), ("output", "doc"), ("language", "tlh"), ("encode", "perhaps")],
+    [
+        ("task", "sing"),
+        ("output", "doc"),
+        ("language", "tlh"),
+        ("encode", "perhaps"),
+        ("diarize", "maybe"),
+        ("num_speakers", "0"),
+    ],
 )
 async def test_a_value_that_cannot_be_used_is_a_400_that_names_it(field: str, value: str) -> None:
     async with serving(ScriptedEngine()) as server:

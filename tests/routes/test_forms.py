@@ -109,6 +109,7 @@ def test_the_form_goes_before_the_query_where_it_says_something() -> None:
     form = form_with(task="", output="srt").with_query(
         MultiDict([("task", "transcribe"), ("output", "json"), ("language", "en")])
     )
+    assert form_with(task="").with_query(MultiDict()).get("task") == ""
     assert [form.get(name) for name in ("task", "output", "language")] == [
         "transcribe",
         "srt",
