@@ -16,6 +16,7 @@ from polyasr.routes.errors import register_errors
 from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
 from polyasr.routes.models import models
 from polyasr.routes.operations import operations
+from polyasr.routes.page import Page, page_parts
 from polyasr.routes.services import ServingEngine, open_services
 from polyasr.routes.transcriptions import transcriptions
 from polyasr.routes.translations import translations
@@ -44,10 +45,12 @@ def create_app(
     app.json = JSONProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * MIB + FORM_OVERHEAD_BYTES
     app.config["RESPONSE_TIMEOUT"] = None  # event streams last as long as the work
+    page = Page()
     services, rules = open_services(settings, engine, archive), access_rules(settings)
     register_access(app, rules)
     register_errors(app, engine)
-    app.register_blueprint(operations(services))
+    app.register_blueprint(operations(services, page))
+    app.register_blueprint(page_parts(page))
     app.register_blueprint(models(services))
     app.register_blueprint(transcriptions(services))
     app.register_blueprint(translations(services))

@@ -24,7 +24,9 @@ from polyasr.settings import Settings
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
 OPEN_PATHS = frozenset({"/", "/health", "/ready"})
-"""What monitors read without a key."""
+"""What monitors read without a key, and browsers before they can send one."""
+PAGE_PARTS = "/web/"
+"""The dictation page's files, which hold no secret."""
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
 """Names that public DNS never answers for (RFC 6761, 6762, 8375; ICANN 2024 for `.internal`)."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -112,7 +114,8 @@ def register_access(app: QuartTrio, rules: AccessRules) -> None:
     async def check_request() -> None:
         if request.method not in SAFE_METHODS:
             rules.check_page(request.headers.get("Origin", ""), request.headers.get("Host", ""))
-        if request.method != "OPTIONS" and request.path not in OPEN_PATHS:
+        is_open = request.path in OPEN_PATHS or request.path.startswith(PAGE_PARTS)
+        if request.method != "OPTIONS" and not is_open:
             rules.check_key(request.headers.get("Authorization", ""))
 
     @app.before_websocket

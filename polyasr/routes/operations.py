@@ -6,10 +6,11 @@ from quart import Blueprint, Response, jsonify
 
 from polyasr import __version__, health
 from polyasr.routes.errors import RETRY_AFTER_SEC
+from polyasr.routes.page import Page, wants_page
 from polyasr.routes.services import Services
 
 
-def operations(services: Services) -> Blueprint:
+def operations(services: Services, page: Page) -> Blueprint:
     """The blueprint."""
     blueprint = Blueprint("operations", __name__)
 
@@ -19,8 +20,13 @@ def operations(services: Services) -> Blueprint:
 
     @blueprint.get("/")
     async def show_server() -> Response:
-        model = services.engine.status().model
-        return jsonify({"name": "polyasr", "version": __version__, "model": model})
+        if wants_page():
+            response = await page.show()
+        else:
+            model = services.engine.status().model
+            response = jsonify({"name": "polyasr", "version": __version__, "model": model})
+        response.headers.add("Vary", "Accept")
+        return response
 
     @blueprint.get("/health")
     async def show_health() -> Response:

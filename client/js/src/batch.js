@@ -65,13 +65,13 @@ export async function transcribeRecording(url, recording, signal) {
   address.protocol = address.protocol === 'wss:' ? 'https:' : 'http:';
   address.pathname = address.pathname.slice(0, -DICTATION_PATH.length) + BATCH_PATH;
   address.search = '';
-  const nBytes = recording.pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const limit = AbortSignal.timeout((ANSWER_SEC + nBytes / BYTES_PER_SECOND) * 1000);
+  const file = wav(recording.pieces);
+  const limit = AbortSignal.timeout((ANSWER_SEC + file.size / BYTES_PER_SECOND) * 1000);
   let answer, body;
   try {
     answer = await fetch(address, {
       method: 'POST',
-      body: form(recording, nBytes),
+      body: form(recording, file),
       headers: recording.apiKey ? { Authorization: `Bearer ${recording.apiKey}` } : {},
       signal: either(signal, limit),
     });
@@ -83,12 +83,20 @@ export async function transcribeRecording(url, recording, signal) {
 }
 
 /**
- * @param {Recording} recording
- * @param {number} nBytes
+ * @param {Uint8Array<ArrayBuffer>[]} pieces PCM16 at 16 kHz
+ * @returns {Blob} a WAV file
  */
-function form(recording, nBytes) {
+export function wav(pieces) {
+  const nBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return new Blob([wavHeader(nBytes), ...pieces], { type: 'audio/wav' });
+}
+
+/**
+ * @param {Recording} recording
+ * @param {Blob} file
+ */
+function form(recording, file) {
   const data = new FormData();
-  const file = new Blob([wavHeader(nBytes), ...recording.pieces], { type: 'audio/wav' });
   data.set('file', file, 'dictation.wav');
   data.set('model', 'polyasr');
   data.set('response_format', 'json');

@@ -1,6 +1,6 @@
 /** One dictation, over as many connections and servers as it takes. */
 
-import { transcribeSomewhere } from './batch.js';
+import { transcribeSomewhere, wav } from './batch.js';
 import { Capture } from './capture.js';
 import { DictationFailed, ServerUnreachable } from './errors.js';
 import { encodeFrame } from './frames.js';
@@ -120,6 +120,11 @@ export class Dictation extends EventTarget {
   /** Frames so far. */
   get capturedFrames() {
     return this.#capture.nFrames;
+  }
+
+  /** The audio that is kept, as a WAV file: for a person to save when all else has failed. */
+  recording() {
+    return wav(this.#capture.pieces);
   }
 
   /** Sends audio, PCM16 at 16 kHz, mono, in pieces of any size. It is taken at once; the promise
