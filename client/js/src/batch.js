@@ -66,7 +66,9 @@ export async function transcribeRecording(url, recording, signal) {
   address.pathname = address.pathname.slice(0, -DICTATION_PATH.length) + BATCH_PATH;
   address.search = '';
   const file = wav(recording.pieces);
-  const limit = AbortSignal.timeout((ANSWER_SEC + file.size / BYTES_PER_SECOND) * 1000);
+  const limit = AbortSignal.timeout(
+    Math.ceil((ANSWER_SEC + file.size / BYTES_PER_SECOND) * 1000),
+  );
   let answer, body;
   try {
     answer = await fetch(address, {
