@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ def main() -> None:
             _diarization(arguments)
         elif arguments.command == "dictation":
             dictation.run(arguments)
+        elif arguments.command == "connections":
+            _connections(arguments)
         elif arguments.command == "plot":
             draw(read(arguments.result), arguments.picture)
         else:
@@ -74,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         "--memory", type=_repeats, metavar="MINUTES", help="the memory of one so long instead"
     )
     dictation.add_arguments(commands)
+    connections = commands.add_parser(
+        "connections", help="many dictations at a time, without the model, next to an echo"
+    )
+    connections.add_argument("--connections", type=_repeats, default=200, help="at a time (200)")
+    connections.add_argument("--minutes", type=_minutes, default=1.0, help="of each server (1)")
+    connections.add_argument("--no-archive", action="store_true", help="turn the archive off")
+    connections.add_argument("--out", type=_new_file, metavar="FILE.json", help="write the figures")
     comparison = commands.add_parser("compare", help="two results of the same host and settings")
     comparison.add_argument("a", type=Path, metavar="A")
     comparison.add_argument("b", type=Path, metavar="B")
@@ -104,6 +114,25 @@ def _diarization(arguments: argparse.Namespace) -> None:
         else:
             outcome = report(measure(arguments.speech, arguments.seeds, arguments.seconds, told))
     print(outcome)
+
+
+def _connections(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from bench.connections.measure import measure
+    from bench.connections.summary import document, summarize, table
+
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+        runs = measure(
+            arguments.connections,
+            60 * arguments.minutes,
+            line.set_description_str,
+            archive=not arguments.no_archive,
+        )
+    summaries = [summarize(run) for run in runs]
+    print(table(summaries))
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(document(summaries), indent=1) + "\n", "utf-8")
 
 
 def _measured(arguments: argparse.Namespace) -> Result:
@@ -154,6 +183,16 @@ def _seconds_of_talk(text: str) -> int:
 
 def _repeats(text: str) -> int:
     return _whole(text, 1000)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 1440:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes up to a day")
+    return minutes
 
 
 def _whole(text: str, largest: int) -> int:

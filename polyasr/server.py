@@ -49,6 +49,16 @@ HYPERCORN_GRACE_SEC = 0.1
 for the tasks that sent pings on WebSockets closed long ago."""
 
 
+SWITCH_SEC = 0.0005
+"""How long a thread may keep the others from the interpreter; Python's default is 5 ms. The speech
+detector gives it up and wants it back for each window, hundreds of times a second."""
+
+
+def share_the_interpreter() -> None:
+    """Let this process's threads take turns fast enough for a server."""
+    sys.setswitchinterval(SWITCH_SEC)
+
+
 def serve(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code: 0, or 2 when it cannot listen.
 
@@ -57,6 +67,7 @@ def serve(settings: Settings) -> int:
     """
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("polyasr").setLevel(logging.INFO)
+    share_the_interpreter()
     try:
         with listen(settings.host, settings.port) as listener:
             trio.run(_serve_until_signalled, settings, listener)
@@ -108,14 +119,14 @@ async def _open_http(
     ):
         app = CountedExchanges(LingeringClose(create_app(settings, engine, sessions, archive)))
         run = partial(
-            hypercorn.trio.serve, app, _hypercorn_config(listener), shutdown_trigger=stopped
+            hypercorn.trio.serve, app, hypercorn_config(listener), shutdown_trigger=stopped
         )
         await nursery.start(run)
         yield address
         stop.set()
 
 
-def _hypercorn_config(listener: socket.socket) -> hypercorn.Config:
+def hypercorn_config(listener: socket.socket) -> hypercorn.Config:
     """Hypercorn's settings; it takes the listening socket over."""
     config = hypercorn.Config()
     config.bind = [f"fd://{listener.detach()}"]
