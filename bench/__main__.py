@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import provenance
 from bench.compare import compare
 from bench.dictation import command as dictation
+from bench.dictation.results import is_dictation
 from bench.plot import FORMATS, draw
 from bench.report import report
 from bench.results import Result, read, write
@@ -36,6 +37,10 @@ def main() -> None:
             _connections(arguments)
         elif arguments.command == "plot":
             draw(read(arguments.result), arguments.picture)
+        elif arguments.command == "report":
+            dictation.write_page(arguments.results, arguments.page)
+        elif is_dictation(arguments.a) and is_dictation(arguments.b):
+            print(dictation.compared(arguments.a, arguments.b))
         else:
             print(compare(read(arguments.a), read(arguments.b)))
     except (OSError, ValueError, PolyasrError) as error:
@@ -84,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     connections.add_argument("--minutes", type=_minutes, default=1.0, help="of each server (1)")
     connections.add_argument("--no-archive", action="store_true", help="turn the archive off")
     connections.add_argument("--out", type=_new_file, metavar="FILE.json", help="write the figures")
+    pages = commands.add_parser("report", help="results of `dictation` as one HTML page")
+    pages.add_argument("results", type=Path, nargs="+", metavar="FILE.json")
+    pages.add_argument("--html", type=_new_file, required=True, metavar="FILE.html", dest="page")
     comparison = commands.add_parser("compare", help="two results of the same host and settings")
     comparison.add_argument("a", type=Path, metavar="A")
     comparison.add_argument("b", type=Path, metavar="B")

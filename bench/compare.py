@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.noise import CONTROLS, Interval, Pair, chance, drift, ratio, spread, verdict
 from bench.report import commit_name, table
-from bench.results import Measurement, Result
+from bench.results import Host, Measurement, Result
 
 
 class Incomparable(ValueError):
@@ -20,7 +20,7 @@ def compare(a: Result, b: Result) -> str:
 
     Raises Incomparable unless host and settings are the same and something was measured in both.
     """
-    _require_same_conditions(a, b)
+    require_same_conditions((a.host, b.host), (a.settings, b.settings))
     pairs = list(_pairs(a, b))
     # With other packages the controls may have changed as well, and tell nothing of the machine.
     drifted = drift(pairs if a.packages == b.packages else [])
@@ -39,14 +39,15 @@ def compare(a: Result, b: Result) -> str:
     return "\n\n".join(parts)
 
 
-def _require_same_conditions(a: Result, b: Result) -> None:
+def require_same_conditions(
+    hosts: tuple[Host, Host], *others: tuple[Mapping[str, object], Mapping[str, object]]
+) -> None:
+    """Raises Incomparable, which says what differs."""
+    a, b = (dataclasses.asdict(host) for host in hosts)
     differences = [
         f"{name} is {ours.get(name)} in A and {theirs.get(name)} in B"
-        for ours, theirs in (
-            (dataclasses.asdict(a.host), dataclasses.asdict(b.host)),
-            (a.settings, b.settings),
-        )
-        for name in ours | theirs
+        for ours, theirs in ((a, b), *others)
+        for name in [*ours, *(each for each in theirs if each not in ours)]
         if ours.get(name) != theirs.get(name)
     ]
     if differences:

@@ -17,10 +17,12 @@ from tqdm import tqdm
 
 from bench import provenance
 from bench.adapters import ADAPTERS
+from bench.dictation.compare import compare
 from bench.dictation.corpus import Clip, Recipe, digest, read_folder, synthesized
 from bench.dictation.drive import Pace
 from bench.dictation.network import NETWORKS
-from bench.dictation.results import Capacity, DictationResult, Objective, write
+from bench.dictation.page import page
+from bench.dictation.results import Capacity, DictationResult, Objective, read, write
 from bench.dictation.session import Plan, Session, System
 from bench.dictation.tables import report
 from polyasr.commands.demo import open_server
@@ -81,18 +83,32 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--cold", action="store_true", help="the first clip tells of a cold server")
     parser.add_argument("--no-batch", action="store_true", help="ask for no text of the whole")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result")
+    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with plots")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the files. Raises ValueError, OSError and PolyasrError."""
-    if arguments.out is not None and not arguments.out.parent.is_dir():
-        raise ValueError(f"there is no directory {arguments.out.parent}")
+    for file in (arguments.out, arguments.html):
+        if file is not None and not file.parent.is_dir():
+            raise ValueError(f"there is no directory {file.parent}")
     rounds, corpora = clips(arguments)
     with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
         result = trio.run(_measure, arguments, rounds, corpora, line.set_description_str)
     print(report(result))
     if arguments.out is not None:
         write(result, arguments.out)
+    if arguments.html is not None:
+        arguments.html.write_text(page([result]), "utf-8")
+
+
+def write_page(files: Sequence[Path], page_file: Path) -> None:
+    """Results as one page. Raises BadResult and OSError."""
+    page_file.write_text(page([read(file) for file in files]), "utf-8")
+
+
+def compared(a: Path, b: Path) -> str:
+    """Two results side by side. Raises Incomparable, BadResult and OSError."""
+    return compare(read(a), read(b))
 
 
 def clips(

@@ -24,6 +24,8 @@ from polyasr.samples import from_pcm16
 
 LEVELS = 400
 """Pieces of a timeline's audio."""
+READABLE_SEC = 10.0
+"""Of an utterance that is drawn, where there is such a one."""
 
 Told = Callable[[str], object]
 
@@ -144,7 +146,7 @@ class Session:
             cold=cold,
             figures=tuple(measure(*each) for each in zip(clips, heard, batch, strict=True)),
             usage=meter.usage,
-            timeline=timeline(clips[0], heard[0]),
+            timeline=timeline(*_to_be_drawn(clips, heard)),
         )
 
     async def _cold(self, system: System) -> Figures | None:
@@ -180,6 +182,12 @@ class Session:
 
     def _adapter(self, system: System) -> Adapter:
         return _adapter(system, system.url, self._plan.key)
+
+
+def _to_be_drawn(clips: Sequence[Clip], heard: Sequence[Observed]) -> tuple[Clip, Observed]:
+    """The longest that can still be read, or the first."""
+    short = [pair for pair in zip(clips, heard, strict=True) if pair[0].seconds <= READABLE_SEC]
+    return max(short, key=lambda pair: pair[0].seconds) if short else (clips[0], heard[0])
 
 
 def timeline(clip: Clip, observed: Observed) -> Timeline:

@@ -18,7 +18,7 @@ def report(result: DictationResult) -> str:
     """What was measured where, a table of the runs, what they are not to be blamed for, and the
     capacities."""
     parts = [heading(result), delays(result.runs), words(result.runs), load(result.runs)]
-    parts += [*_remarks(result.runs), *(_capacity(each) for each in result.capacities)]
+    parts += [*remarks(result.runs), *(capacity(each) for each in result.capacities)]
     return "\n\n".join(parts)
 
 
@@ -129,7 +129,8 @@ def _told(described: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in described.items())
 
 
-def _remarks(runs: Sequence[Run]) -> Iterator[str]:
+def remarks(runs: Sequence[Run]) -> Iterator[str]:
+    """What the figures are to be read with."""
     for run in runs:
         late = max((each.late for each in run.figures), default=0.0)
         if late > LATE_SEC:
@@ -147,21 +148,22 @@ def _remarks(runs: Sequence[Run]) -> Iterator[str]:
             )
 
 
-def _capacity(capacity: Capacity) -> str:
-    limits = capacity.objective
+def capacity(found: Capacity) -> str:
+    """What was tried, and what held."""
+    limits = found.objective
     rows = []
-    for run in capacity.runs:
-        found = summarize(run.figures)
-        lag = found.commit_lag or found.settle_lag
-        p95s = [each.p95 if each else None for each in (found.first_partial, lag)]
-        final = found.final_after_audio and found.final_after_audio.p95
+    for run in found.runs:
+        summary = summarize(run.figures)
+        lag = summary.commit_lag or summary.settle_lag
+        p95s = [each.p95 if each else None for each in (summary.first_partial, lag)]
+        final = summary.final_after_audio and summary.final_after_audio.p95
         cells = [NEVER if each is None else f"{each:.2f}" for each in (*p95s, final)]
         usage = _number(run.usage.cpu / run.seconds if run.usage else None, 2)
-        failed, partials = f"{found.failed}", f"{found.partials_per_second:.2f}"
+        failed, partials = f"{summary.failed}", f"{summary.partials_per_second:.2f}"
         rows.append([f"{run.streams}", *cells, partials, failed, usage])
     head = ["streams", "first partial p95", "lag p95", "final p95", "partials/s", "failed", "cores"]
     return (
-        f"{capacity.system} holds {capacity.streams} streams at p95 first partial "
+        f"{found.system} holds {found.streams} streams at p95 first partial "
         f"{limits.first_partial:g} s, lag {limits.commit_lag:g} s, final {limits.final:g} s:\n\n"
         + table(head, rows)
     )
