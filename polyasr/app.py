@@ -8,12 +8,14 @@ from quart_trio import QuartTrio
 from polyasr.archive import Archive
 from polyasr.pipeline.registry import SessionRegistry
 from polyasr.routes.access import access_rules, register_access
+from polyasr.routes.align import align
 from polyasr.routes.asr import asr
 from polyasr.routes.body import BoundedHTTPConnection, BoundedRequest
 from polyasr.routes.diarize import diarize
 from polyasr.routes.dictation import dictation
 from polyasr.routes.errors import register_errors
 from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
+from polyasr.routes.manifest import manifest
 from polyasr.routes.models import models
 from polyasr.routes.operations import operations
 from polyasr.routes.page import Page, page_parts
@@ -55,6 +57,8 @@ def create_app(
     app.register_blueprint(transcriptions(services))
     app.register_blueprint(translations(services))
     app.register_blueprint(asr(services))
+    app.register_blueprint(align(services))
+    app.register_blueprint(manifest(services))
     app.register_blueprint(diarize(services))
     app.register_blueprint(dictation(services, rules, sessions))
     return app

@@ -65,6 +65,15 @@ examples:
   polyasr transcribe --model tiny --language en *.wav
   polyasr transcribe --context "Qwen, polyasr" talk.flac
 """
+ALIGN_EXAMPLES = """\
+The words come from the model, or from a transcript that you have; their times, from a second model,
+POLYASR_ALIGNER_MODEL.
+
+examples:
+  polyasr align talk.m4a
+  polyasr align --text talk.txt --format srt talk.m4a > talk.srt
+  polyasr align --format textgrid --plot talk.png talk.m4a > talk.TextGrid
+"""
 DIARIZE_EXAMPLES = """\
 A line for each turn: from, to, and a label for who speaks.
 
@@ -100,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(add("serve", "run the server until Ctrl-C", SERVE_EXAMPLES))
     _dictate(add("dictate", "stream a recording to a server, text as it comes", DICTATE_EXAMPLES))
     _transcribe(add("transcribe", "print the texts of recordings", TRANSCRIBE_EXAMPLES))
+    _align(add("align", "tell when each word of a recording is said", ALIGN_EXAMPLES))
     _diarize(add("diarize", "tell who spoke when in a recording", DIARIZE_EXAMPLES))
     add("config", "show all settings, their values and where these come from")
     add("demo", "start a server with the bundled model and dictate a recording to it")
@@ -131,6 +141,22 @@ def _transcribe(parser: argparse.ArgumentParser) -> None:
     _settings(parser, "model", "device", "dtype")
 
 
+def _align(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a recording, of any format")
+    parser.add_argument(
+        "--text", type=Path, metavar="FILE", help="what is said; left out, it is recognized"
+    )
+    parser.add_argument(
+        "--format",
+        default="json",
+        choices=("json", "srt", "vtt", "textgrid"),
+        help="of the output (json)",
+    )
+    _plot(parser)
+    _hints(parser)
+    _settings(parser, "model", "aligner_model", "device", "dtype")
+
+
 def _diarize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a recording, of any format")
     for which, said in (("num", "how many speak"), ("min", "at least"), ("max", "at most")):
@@ -140,6 +166,10 @@ def _diarize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", default="text", choices=("text", "json", "rttm"), help="of the output (text)"
     )
+    _plot(parser)
+
+
+def _plot(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="PICTURE", help="draw it, to a PNG or SVG file"
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SWITCH_WORDS = {
@@ -78,8 +80,18 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _directories(text: str) -> tuple[str, ...]:
+    """Colons part them as in PATH, or commas, as they are shown."""
+    named = [name.strip() for name in re.split("[:,]", text) if name.strip()]
+    directories = [Path(name).expanduser() for name in named]
+    if not all(directory.is_absolute() for directory in directories):
+        raise ValueError(text)
+    return tuple(map(str, directories))
+
+
 TEXT = Kind(str, "a text")
 SECRET = Kind(str, "a text", secret=True)
 SWITCH = Kind(_switch, "1 or 0")
 DEVICE = Kind(_device, "cpu, cuda, cuda:1 and so on, mps, or auto")
 ORIGINS = Kind(_origins, "origins such as https://example.org, with commas between, or *")
+DIRECTORIES = Kind(_directories, "directories, each from the root on, with commas between")

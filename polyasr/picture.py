@@ -16,16 +16,26 @@ from polyasr.samples import SAMPLE_RATE, Samples
 FORMATS = (".png", ".svg")
 STEP = SAMPLE_RATE // 100
 """Samples of which the loudest is drawn: 10 ms, so that hours take a few MB."""
+LABELLED = 4
+"""How many times higher a line with labels is, for they stand upright."""
+READABLE = 120
+"""Labels that a line has room for."""
+SHADES = (0.95, 0.6)
+"""Labelled parts touch each other; every other one is paler."""
 COLUMNS = 2000
 """Values drawn at most: about one for each pixel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A line of the picture: what it is called, and its parts [start, end), in samples."""
+    """A line of the picture: what it is called, and its parts [start, end), in samples.
+
+    ``labels`` stand in the parts, one in each, as long as they are few enough to be read.
+    """
 
     name: str
     parts: Sequence[tuple[int, int]]
+    labels: Sequence[str] = ()
 
 
 class Outline:
@@ -70,8 +80,9 @@ def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
     """Draw to a PNG or SVG file that was checked. Raises ConfigurationError where it fails."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 2 + 0.3 * len(tracks)), layout="constrained")
-    heights = (4, max(1, len(tracks)))
+    rows = sum(LABELLED if track.labels else 1 for track in tracks)
+    figure = Figure(figsize=(10, 2 + 0.3 * rows), layout="constrained")
+    heights = (4, max(1, rows))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=heights)
     peaks = outline.peaks()
     length = outline.n_samples / SAMPLE_RATE
@@ -79,7 +90,14 @@ def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
     above.set(ylim=(-1, 1), yticks=[])
     for row, track in enumerate(tracks):
         bars = [(a / SAMPLE_RATE, (b - a) / SAMPLE_RATE) for a, b in track.parts]
-        below.broken_barh(bars, (row - 0.35, 0.7), color=f"C{row % 10}")
+        shades = SHADES if track.labels else SHADES[:1]
+        for first, shade in enumerate(shades):
+            below.broken_barh(
+                bars[first :: len(shades)], (row - 0.35, 0.7), color=f"C{row % 10}", alpha=shade
+            )
+        if len(track.labels) <= READABLE:
+            for (begin, long), label in zip(bars, track.labels, strict=False):
+                below.text(begin + long / 2, row, label, ha="center", va="center", rotation=90)
     below.set(xlim=(0, length), ylim=(max(1, len(tracks)) - 0.5, -0.5), xlabel="s")
     below.set_yticks(range(len(tracks)), [track.name for track in tracks])
     for axes in (above, below):

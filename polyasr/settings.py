@@ -13,7 +13,18 @@ from typing import Any
 
 from polyasr.accelerator import cuda_present
 from polyasr.errors import ConfigurationError
-from polyasr.kinds import DEVICE, ORIGINS, SECRET, SWITCH, TEXT, Kind, choice, seconds, whole
+from polyasr.kinds import (
+    DEVICE,
+    DIRECTORIES,
+    ORIGINS,
+    SECRET,
+    SWITCH,
+    TEXT,
+    Kind,
+    choice,
+    seconds,
+    whole,
+)
 
 PREFIX = "POLYASR_"
 LEGACY_PREFIX = "ASR_"
@@ -115,6 +126,11 @@ class Settings:
     api_key: str = _option("", SECRET, "the key that clients must send; empty: none is asked for")
     cors_origins: tuple[str, ...] = _option(
         "", ORIGINS, "web pages of other origins that may use this server; * for all"
+    )
+    manifest_roots: tuple[str, ...] = _option(
+        "",
+        DIRECTORIES,
+        "where recordings lie that may be aligned in place; empty: anywhere, for this machine only",
     )
     max_upload_mb: int = _option("512", whole(1, 65536), "the largest upload, in MB")
     max_audio_seconds: int = _option(

@@ -12,6 +12,7 @@ from itertools import accumulate, chain, pairwise
 from unicodedata import east_asian_width
 
 from polyasr.pipeline import text as rules
+from polyasr.pipeline import types
 from polyasr.pipeline.types import Segment
 from polyasr.samples import SAMPLE_RATE
 
@@ -66,6 +67,15 @@ def guessed_words(segments: Iterable[Segment]) -> list[Word]:
         words += _spread(text, segment.start / SAMPLE_RATE, segment.end / SAMPLE_RATE)
         before = segment.text
     return words
+
+
+def timed_words(text: str, words: Sequence[types.Word]) -> list[Word]:
+    """The words of a text where an aligner has heard them, each with the marks around it."""
+    found = rules.pieces(text, [word.text for word in words])
+    return [
+        Word(piece, word.start / SAMPLE_RATE, word.end / SAMPLE_RATE)
+        for piece, word in zip(found, words, strict=True)
+    ]
 
 
 def cues(words: Sequence[Word]) -> list[Cue]:

@@ -1,17 +1,32 @@
 """When each word of a recording is said: chunks, the aligner, sentences."""
 
-from polyasr.alignment.align import Alignment, OnProgress, Reopened, Stage, align, words_of
+from polyasr.alignment.align import (
+    Alignment,
+    OnProgress,
+    Plan,
+    Reopened,
+    Stage,
+    align,
+    carry_out,
+    nobody,
+    plan,
+    words_of,
+)
 from polyasr.alignment.formats import document, sentence, textgrid
 from polyasr.alignment.sentences import Sentence
 
 __all__ = [
     "Alignment",
     "OnProgress",
+    "Plan",
     "Reopened",
     "Sentence",
     "Stage",
     "align",
+    "carry_out",
     "document",
+    "nobody",
+    "plan",
     "sentence",
     "textgrid",
     "words_of",

@@ -30,9 +30,26 @@ Reopened = Callable[[], AbstractContextManager[Iterator[Samples]]]
 """Opens the recording once more, from its beginning; its blocks are drawn on a worker thread."""
 
 
+async def nobody(stage: Stage, n_samples: int) -> None:
+    """Whom it is told where nobody asks how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be aligned: a text, and which part of it is said where.
+
+    ``language``: Qwen names, with commas between, "" for none; so in `Alignment`.
+    """
+
+    text: str
+    language: str
+    chunks: Sequence[Chunk]
+    n_samples: int
+
+
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """A text in sentences of timed words. ``language``: Qwen names, with commas ("" for none)."""
+    """A text in sentences of timed words."""
 
     text: str
     language: str
@@ -48,21 +65,37 @@ async def align(
     *,
     text: str | None = None,
     longest: int,
-    on_progress: OnProgress | None = None,
+    tell: OnProgress = nobody,
 ) -> Alignment:
     """Tell when each word is said in mono audio at 16 kHz, of any length.
 
-    ``blocks`` is the recording, and ``again`` opens it once more. ``text``: what is said in it, or
-    None to have it transcribed. ``longest``: samples that are aligned at once. Raises
-    InvalidRequest where ``text`` is not what is said, ModelUnavailable, InferenceFailed, and what
-    the blocks or ``on_progress`` raise.
+    ``blocks`` is the recording, and ``again`` opens it once more. The rest is as in `plan`, and so
+    are the errors.
     """
-    tell = on_progress or _nobody
-    options = replace(options, longest=min(options.longest, longest))
+    planned = await plan(engine, blocks, options, text=text, longest=longest, tell=tell)
+    return await carry_out(engine.word_aligner, again, planned, tell)
+
+
+async def plan(
+    engine: Engine,
+    blocks: Iterator[Samples],
+    options: RecognizerOptions,
+    *,
+    text: str | None,
+    longest: int,
+    tell: OnProgress = nobody,
+) -> Plan:
+    """Find out what is said where, roughly, by recognizing it.
+
+    ``text``: what is said, or None to take what is recognized. ``longest``: samples that are
+    aligned at once. Raises InvalidRequest where ``text`` is not what is said, ModelUnavailable,
+    InferenceFailed, and what the blocks or ``tell`` raise.
+    """
 
     async def transcribed(segment: Segment) -> None:
         await tell("transcribe", segment.end)
 
+    options = replace(options, longest=min(options.longest, longest))
     transcript = await batch.transcribe(engine, blocks, options, transcribed)
     if text is None:
         chunks = recognized_chunks(transcript)
@@ -70,30 +103,35 @@ async def align(
     else:
         text = text.strip()
         chunks = await trio.to_thread.run_sync(given_chunks, text, transcript, longest)
-    words = await time_words(engine.word_aligner, again, chunks, tell)
+    language = options.language or transcript.language
+    return Plan(text, language, chunks, transcript.n_samples)
+
+
+async def carry_out(
+    aligner: WordAligner, again: Reopened, planned: Plan, tell: OnProgress = nobody
+) -> Alignment:
+    """Time the words of a plan. Raises as ``time_words``."""
+    words = await time_words(aligner, again, planned.chunks, tell)
     every = [word for of_chunk in words for word in of_chunk]
-    return Alignment(
-        text,
-        options.language or transcript.language,
-        tuple(sentences(text, every, transcript.n_samples)),
-        transcript.n_samples,
-    )
+    found = sentences(planned.text, every, planned.n_samples)
+    return Alignment(planned.text, planned.language, tuple(found), planned.n_samples)
 
 
 async def words_of(
     aligner: WordAligner, transcript: Transcript, again: Reopened
 ) -> list[tuple[Word, ...]]:
-    """The words of each segment of a transcript, timed on the recording's clock.
-
-    Raises as `align` does.
-    """
-    return await time_words(aligner, again, recognized_chunks(transcript), _nobody)
+    """The words of each segment of a transcript. Raises as ``time_words``."""
+    return await time_words(aligner, again, recognized_chunks(transcript), nobody)
 
 
 async def time_words(
     aligner: WordAligner, again: Reopened, chunks: Sequence[Chunk], tell: OnProgress
 ) -> list[tuple[Word, ...]]:
-    """The words of each chunk, timed on the recording's clock. Chunks are in order."""
+    """The words of each chunk, timed on the recording's clock. Chunks are in order.
+
+    Raises ModelUnavailable, InferenceFailed, InvalidRequest where no such text can be said in so
+    little time, and what the blocks or ``tell`` raise.
+    """
     found = []
     with again() as blocks:
         recording = _Recording(blocks)
@@ -128,7 +166,3 @@ class _Recording:
 
 def _moved(word: Word, by: int) -> Word:
     return replace(word, start=word.start + by, end=word.end + by)
-
-
-async def _nobody(stage: Stage, n_samples: int) -> None:
-    """Is told how far it is."""

@@ -7,12 +7,13 @@ unnamed on the disk, or not there yet while it is small, so nothing is left behi
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import trio
 from quart import Request
@@ -112,6 +113,23 @@ async def read_form(request: Request, *, file_field: str, max_file_mb: int) -> A
             raise upload.too_large() from None
         await upload.take(decoder, None)
         yield upload.form()
+
+
+async def read_json(request: Request, max_bytes: int) -> Any:
+    """The request's body, a JSON document.
+
+    Raises InvalidRequest for anything else, UploadTooLarge, and RequestTimeout (408).
+    """
+    content = bytearray()
+    body = _TimedBody(request)
+    while (piece := await body.next_piece()) is not None:
+        content += piece
+        if len(content) > max_bytes:
+            raise UploadTooLarge(f"the request is longer than {max_bytes} bytes")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request's body is not JSON: {error}") from error
 
 
 class _Upload:

@@ -12,7 +12,7 @@ import trio
 from quart import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from polyasr import audio, languages
+from polyasr import alignment, audio, languages
 from polyasr.archive import Upload, UploadRecord
 from polyasr.errors import ModelUnavailable, PolyasrError
 from polyasr.pipeline.recognizer import RecognizerOptions
@@ -69,6 +69,21 @@ async def open_blocks(
             if to_recognize:
                 await services.engine.ready()
             yield chain([first], blocks)
+
+
+def reopened(
+    services: Services, file: IO[bytes], *, may_be_headerless: bool = False
+) -> alignment.Reopened:
+    """What opens an upload once more when ``open_blocks`` has been read to its end."""
+
+    @contextmanager
+    def again() -> Iterator[Iterator[Samples]]:
+        file.seek(0)
+        read = audio.blocks_or_pcm16 if may_be_headerless else audio.blocks
+        with closing(read(file, max_seconds=services.settings.max_audio_seconds)) as blocks:
+            yield blocks
+
+    return again
 
 
 @contextmanager

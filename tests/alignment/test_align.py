@@ -14,21 +14,10 @@ import pytest
 from polyasr.alignment import Alignment, Stage, align, textgrid
 from polyasr.errors import InferenceFailed, InvalidRequest, ModelUnavailable
 from polyasr.pipeline.recognizer import RecognizerOptions
-from polyasr.pipeline.types import Hypothesis, Word
+from polyasr.pipeline.types import Word
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
-from tests.fakes import Asked, EvenAligner, ScriptedEngine, silence, tone
-
-MINUTE = 60 * SAMPLE_RATE
-SENTENCES = {440: "One two.", 880: "Three four!", 1760: "好，走。"}
-"""What is said in tones."""
-
-
-async def by_pitch(asked: Asked) -> Hypothesis:
-    """A model that hears sentences in tones, one for each pitch."""
-    spectrum = np.abs(np.fft.rfft(asked.samples))
-    pitch = np.argmax(spectrum) * SAMPLE_RATE / len(asked.samples)
-    nearest = min(SENTENCES, key=lambda known: abs(known - pitch))
-    return Hypothesis(SENTENCES[nearest], asked.language or "English")
+from tests.alignment.tones import by_pitch
+from tests.fakes import EvenAligner, ScriptedEngine, silence, tone
 
 
 def recording(*pitches: int, lasting: float = 8.0, pause: float = 2.0) -> Samples:
@@ -61,9 +50,7 @@ async def aligned(
 
     engine = engine or ScriptedEngine(script=by_pitch)
     options = RecognizerOptions()
-    found = await align(
-        engine, blocks(), again, options, text=text, longest=longest, on_progress=tell
-    )
+    found = await align(engine, blocks(), again, options, text=text, longest=longest, tell=tell)
     assert opened <= 1
     return found
 
