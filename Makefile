@@ -1,4 +1,5 @@
-# `make demo` shows it working; `make serve` runs it; `make test` and `make lint` check it.
+# `make demo` shows it working; `make serve` runs it; `make test` and `make lint` check it, and
+# `make soak` for half an hour: a thousand broken networks, 200,000 hostile messages.
 # All of them first set up what they need, in .venv and once: see tools/setup.sh.
 # Another Python than the first that fits: make PYTHON=python3.12 demo
 
@@ -6,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 SETUP := tools/setup.sh setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo serve test lint clean
+.PHONY: demo serve test soak lint clean
 
 demo: $(VENV)/.installed
 	@$(RUN) polyasr demo
@@ -16,6 +17,9 @@ serve: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(RUN) pytest
+
+soak: $(VENV)/.installed-dev
+	$(RUN) pytest -m seeds --soak
 
 lint: $(VENV)/.installed-dev
 	$(RUN) ruff check

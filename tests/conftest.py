@@ -19,6 +19,18 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="all seeds of the tests that have many")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked ``seeds(sample, soak)`` runs with so many seeds, from 0 on."""
+    marker = metafunc.definition.get_closest_marker("seeds")
+    if marker is not None:
+        count = marker.kwargs["soak" if metafunc.config.getoption("--soak") else "sample"]
+        metafunc.parametrize("seed", range(count))
+
+
 @pytest.fixture(autouse=True)
 def _denormal_numbers() -> None:
     """A library that ``qwen_asr`` loads makes the loading thread flush them to zero; hypothesis,

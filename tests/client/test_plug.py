@@ -81,7 +81,7 @@ async def dictate(port: int) -> tuple[Final, int]:
     return final, sum(isinstance(each.message, Resumed) for each in dictation.received)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.seeds(sample=6, soak=100)
 async def test_a_final_is_the_same_wherever_the_plug_is_pulled(seed: int) -> None:
     rng = random.Random(seed)
     async with serving(ScriptedEngine(checksum)) as server:

@@ -107,7 +107,7 @@ async def disturb(net: Network, rng: random.Random, seconds: float) -> None:
             net.cut(client_knows=kind != "stalled", server_knows=kind != "half dead")
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.seeds(sample=100, soak=1000)
 async def test_a_final_is_the_same_however_often_the_connection_is_lost(
     seed: int, autojump_clock: MockClock
 ) -> None:

@@ -48,13 +48,24 @@ VALUES: list[object] = [
     {},
     "16000",
 ]
-FIELDS = ["protocol", "sessionId", "control", "context", "language", "stopId", "finalCapturedSeq"]
+FIELDS = [
+    "protocol",
+    "sessionId",
+    "control",
+    "context",
+    "language",
+    "stopId",
+    "finalCapturedSeq",
+    "id",
+    "timestamps",
+]
+KINDS = ("frame", "frame", "frame", "start", "stop", "flush", "odd", "bytes", "text")
 AUDIO = (tone(0.1), silence(0.1), b"", tone(1.5))
 
 
 def random_message(rng: random.Random) -> bytes | str:
     """What a client might say, from sound to senseless."""
-    match rng.choice(("frame", "frame", "frame", "start", "stop", "odd", "bytes", "text")):
+    match rng.choice(KINDS):
         case "frame":
             sequence = rng.choice(
                 (rng.randrange(8), rng.randrange(8), 2**64 - 1, rng.randrange(99))
@@ -62,11 +73,17 @@ def random_message(rng: random.Random) -> bytes | str:
             return encode(Frame(sequence, rng.choice(AUDIO)))
         case "start":
             kind = rng.choice(("start", "resume"))
-            return json.dumps({"type": kind, "sessionId": rng.choice("ab"), "control": 2})
+            control = rng.randrange(1, 5)
+            options = {name: rng.random() < 0.5 for name in ("speakerFilter", "endpointing")}
+            return json.dumps(
+                {"type": kind, "sessionId": rng.choice("ab"), "control": control, **options}
+            )
+        case "flush":
+            return json.dumps({"type": rng.choice(("flush", "mark")), "id": rng.choice("xy")})
         case "stop":
             return json.dumps({"type": "stop", "finalCapturedSeq": rng.randrange(9)})
         case "odd":
-            kinds = ("start", "resume", "stop", "final", None)
+            kinds = ("start", "resume", "stop", "flush", "mark", "final", None)
             fields = {rng.choice(FIELDS): rng.choice(VALUES) for _ in range(rng.randrange(4))}
             return json.dumps({"type": rng.choice(kinds), "sessionId": "a", **fields})
         case "bytes":
@@ -75,10 +92,11 @@ def random_message(rng: random.Random) -> bytes | str:
             return rng.choice(("", "{", "[1]", "null", "[" * 100_000, '{"type": "start"}'))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.seeds(sample=60, soak=1850)
 async def test_whatever_is_said_gets_its_error_or_a_clean_close(
     seed: int, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Some 110 messages a seed."""
     rng = random.Random(seed)
     config = DictationConfig(limits=Limits(max_session_bytes=200_000))
     async with sessions(config=config) as server:
