@@ -13,6 +13,7 @@ from polyasr.routes.asr import asr
 from polyasr.routes.body import BoundedHTTPConnection, BoundedRequest
 from polyasr.routes.diarize import diarize
 from polyasr.routes.dictation import dictation
+from polyasr.routes.docs import docs
 from polyasr.routes.errors import register_errors
 from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
 from polyasr.routes.manifest import manifest
@@ -53,6 +54,7 @@ def create_app(
     register_errors(app, engine)
     app.register_blueprint(operations(services, page))
     app.register_blueprint(page_parts(page))
+    app.register_blueprint(docs(services))
     app.register_blueprint(models(services))
     app.register_blueprint(transcriptions(services))
     app.register_blueprint(translations(services))

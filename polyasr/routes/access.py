@@ -23,8 +23,15 @@ from polyasr.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
-OPEN_PATHS = frozenset({"/", "/health", "/ready"})
-"""What monitors read without a key, and browsers before they can send one."""
+OPEN_PATHS = frozenset(
+    {
+        *("/", "/health", "/ready"),
+        *("/docs", "/docs/show.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
+        "/openapi.json",
+    }
+)
+"""What needs no key: what monitors read, what browsers open before they can send one, and the page
+of the API, which knows no secrets."""
 PAGE_PARTS = "/web/"
 """The dictation page's files, which hold no secret."""
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")

@@ -1,0 +1,529 @@
+"""The OpenAPI document: every HTTP operation, what it takes, and every answer it gives. Pure.
+
+Written by hand, for uploads are read as streams and no library derives them from the code;
+`tests/routes/test_openapi.py` holds it to the routes and to what a live server answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from polyasr import __version__
+from polyasr.diarization import MOST_ASKED_FOR
+from polyasr.routes import align, asr, events, formats, transcriptions
+
+Json = dict[str, Any]
+
+JSON = "application/json"
+TEXT = "text/plain"
+EXPLAINED = {
+    400: "A value that cannot be used; the message names the field and what it takes.",
+    401: "The key is missing or wrong.",
+    403: "A browser page that may not use this server.",
+    404: "There is nothing of that name.",
+    408: "The upload came to a stop.",
+    413: "The upload, or the audio in it, is over a limit of this server.",
+    415: "Not audio or video that can be decoded.",
+    422: "The file is missing.",
+    500: "A model failed, or the server did; its log says more.",
+    501: "This server is not set up for it; the message names the setting.",
+    503: "Too many uploads, or the model is loading or cannot be loaded; `Retry-After` is sent.",
+}
+PROGRESS = "With `Accept: text/event-stream`: how far it is, then all of it."
+RECORDING = (400, 403, 408, 413, 415, 500, 503)
+"""What may become of a recording that is sent."""
+
+
+def document(*, has_key: bool) -> Json:
+    """The document. ``has_key``: a key is asked for."""
+    paths: Json = {
+        "/v1/audio/transcriptions": {"post": _transcription()},
+        "/v1/audio/translations": {"post": _translation()},
+        "/v1/align": {"post": _alignment()},
+        "/v1/align/manifest": {"post": _manifest()},
+        "/v1/diarize": {"post": _diarization()},
+        "/v1/models": {"get": _get("The model", "OpenAI's API", _ref("Models"))},
+        "/v1/models/{model}": {"get": _model()},
+        "/asr": {"post": _asr()},
+        "/detect-language": {"post": _detection()},
+        "/": {"get": _root()},
+        "/health": {"get": _health("How the server is, and why", _ref("Health"))},
+        "/ready": {"get": _health("Whether work may be sent", _ref("Readiness"))},
+        "/queue-metrics": {"get": _get("Uploads at work", "operations", _ref("Queue"))},
+        "/model/unload": {"post": _unload()},
+    }
+    if not has_key:
+        for operation in (each for methods in paths.values() for each in methods.values()):
+            del operation["responses"]["401"]
+            del operation["security"]
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "polyasr",
+            "version": __version__,
+            "description": "Speech recognition: recordings over HTTP. Live dictation is a "
+            "WebSocket, `/ws/transcribe`, which OpenAPI cannot describe.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Json:
+    return {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+    }
+
+
+def _list(item: Json) -> Json:
+    return {"type": "array", "items": item}
+
+
+def _text(description: str = "", *, values: Iterable[str] = (), default: str = "") -> Json:
+    schema: Json = {"type": "string", "description": description}
+    if values:
+        schema["enum"] = list(values)
+    if default:
+        schema["default"] = default
+    return schema
+
+
+def _events(description: str) -> Json:
+    """Server-sent events, of each of which the data is JSON or `[DONE]`."""
+    return {**_object({"data": STRING}), "description": description}
+
+
+def _switch(description: str, *, default: bool) -> Json:
+    return {"type": "boolean", "description": description, "default": default}
+
+
+def _whole(description: str, most: int) -> Json:
+    return {"type": "integer", "minimum": 1, "maximum": most, "description": description}
+
+
+STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
+BOOLEAN = {"type": "boolean"}
+MAYBE_NUMBER = {"type": "number", "nullable": True}
+LANGUAGE = _text("A code (`en`, `zh-CN`) or a name; empty: the model decides.")
+SPEAKERS: Mapping[str, Json] = {
+    "num_speakers": _whole("How many speakers there are.", MOST_ASKED_FOR),
+    "min_speakers": _whole("At least so many.", MOST_ASKED_FOR),
+    "max_speakers": _whole("At most so many.", MOST_ASKED_FOR),
+}
+KNOWN: Mapping[str, Json] = {
+    "known_speaker_names[]": _list(STRING),
+    "known_speaker_references[]": _list(_text("A recording as a data URL.")),
+}
+EMBEDDINGS = {"type": "object", "additionalProperties": _list(NUMBER)}
+SEGMENT_TIMES = {"start": NUMBER, "end": NUMBER, "text": STRING}
+USAGE = _object({"type": _text(values=("duration",)), "seconds": NUMBER})
+LOGPROBS = _list(_object({"token": STRING, "bytes": _list(INTEGER), "logprob": NUMBER}))
+WORDS = _list(_object({"word": STRING, "start": NUMBER, "end": NUMBER}, {"score": NUMBER}))
+
+SCHEMAS: Mapping[str, Json] = {
+    "Error": _object(
+        {
+            "error": _object(
+                {
+                    "message": STRING,
+                    "type": _text(values=("invalid_request_error", "server_error")),
+                    "param": {"type": "string", "nullable": True},
+                    "code": STRING,
+                }
+            )
+        }
+    ),
+    "Detail": _object({"detail": STRING}),
+    "Transcription": _object({"text": STRING, "usage": USAGE}, {"logprobs": LOGPROBS}),
+    "VerboseTranscription": _object(
+        {
+            "task": _text(values=("transcribe", "translate")),
+            "language": STRING,
+            "duration": NUMBER,
+            "text": STRING,
+            "segments": _list(
+                _object(
+                    {
+                        "id": INTEGER,
+                        "seek": INTEGER,
+                        **SEGMENT_TIMES,
+                        "tokens": _list(INTEGER),
+                        "temperature": NUMBER,
+                        "compression_ratio": NUMBER,
+                    },
+                    {"avg_logprob": NUMBER},
+                )
+            ),
+            "usage": USAGE,
+        },
+        {"words": WORDS},
+    ),
+    "DiarizedTranscription": _object(
+        {
+            "task": _text(values=("transcribe",)),
+            "duration": NUMBER,
+            "text": STRING,
+            "segments": _list(
+                _object({"type": STRING, "id": STRING, **SEGMENT_TIMES, "speaker": STRING})
+            ),
+            "usage": USAGE,
+        }
+    ),
+    "AsrSegment": _object(SEGMENT_TIMES, {"speaker": STRING, "words": WORDS}),
+    "AsrTranscription": _object(
+        {
+            "text": _list(_ref("AsrSegment")),
+            "language": STRING,
+            "segments": _list(_ref("AsrSegment")),
+            "word_segments": WORDS,
+        },
+        {"speaker_embeddings": EMBEDDINGS},
+    ),
+    "WrappedText": {
+        "type": "object",
+        "properties": {form: STRING for form in asr.OUTPUTS if form != "json"},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    },
+    "Language": _object(
+        {"detected_language": STRING, "language_code": STRING}, {"confidence": NUMBER}
+    ),
+    "Diarization": _object(
+        {
+            "segments": _list(_object({"start": NUMBER, "end": NUMBER, "speaker": STRING})),
+            "speakers": _list(STRING),
+            "num_speakers": INTEGER,
+            "model": STRING,
+        },
+        {"speaker_embeddings": EMBEDDINGS},
+    ),
+    "Alignment": _object(
+        {
+            "text": STRING,
+            "language": STRING,
+            "segments": _list(
+                _object({**SEGMENT_TIMES, "words": _list(_object(dict(SEGMENT_TIMES)))})
+            ),
+            "model": STRING,
+        }
+    ),
+    "Model": _object(
+        {
+            "id": STRING,
+            "object": _text(values=("model",)),
+            "created": INTEGER,
+            "owned_by": STRING,
+        }
+    ),
+    "Models": _object({"object": _text(values=("list",)), "data": _list(_ref("Model"))}),
+    "Server": _object({"name": STRING, "version": STRING, "model": STRING}),
+    "Units": _object(
+        {
+            "resident": _list(STRING),
+            "idle_seconds": NUMBER,
+            "idle_for": MAYBE_NUMBER,
+            "units": {
+                "type": "object",
+                "additionalProperties": _object(
+                    {
+                        "state": _text(values=("idle", "loading", "ready", "failed")),
+                        "in_use": BOOLEAN,
+                        "idle_for": MAYBE_NUMBER,
+                    }
+                ),
+            },
+        }
+    ),
+    "Health": _object(
+        {
+            "status": _text(values=("ok", "degraded", "starting")),
+            "reasons": _list(STRING),
+            "model": STRING,
+            "backend": STRING,
+            "device": STRING,
+            "dtype": STRING,
+            "weights_present": BOOLEAN,
+            "streaming_probe": _object({"last_ok_age_sec": MAYBE_NUMBER}),
+            "manager": _ref("Units"),
+            "archive": {"type": "object"},
+            "version": STRING,
+        },
+        {"memory_mb": NUMBER},
+    ),
+    "Readiness": _object({"ready": BOOLEAN, "reasons": _list(STRING)}),
+    "Queue": _object(
+        {
+            "serve_mode": STRING,
+            "device": STRING,
+            "loaded_models": _list(STRING),
+            "queue": _object(
+                {
+                    "requests_queued": INTEGER,
+                    "requests_in_flight": INTEGER,
+                    "gpu_concurrency": INTEGER,
+                    "max_queue_size": INTEGER,
+                }
+            ),
+        }
+    ),
+    "Unloaded": _object(
+        {"unloaded": {"type": "string", "nullable": True}, "manager": _ref("Units")}
+    ),
+}
+
+
+def _operation(
+    summary: str,
+    group: str,
+    answers: Mapping[str, Json],
+    *,
+    errors: Iterable[int] = (),
+    error: str = "Detail",
+    open_: bool = False,
+    **more: Any,
+) -> Json:
+    """``answers``: the schemas of the 200's media types. ``open_``: needs no key."""
+    responses: Json = {"200": {"description": summary, "content": _content(answers)}}
+    for status in sorted({*errors, 401}):
+        responses[str(status)] = {
+            "description": EXPLAINED[status],
+            "content": _content({JSON: _ref(error)}),
+        }
+    security: list[Json] = [] if open_ else [{"key": []}]
+    return {
+        "summary": summary,
+        "tags": [group],
+        "responses": responses,
+        "security": security,
+        **more,
+    }
+
+
+def _content(schemas: Mapping[str, Json]) -> Json:
+    return {media_type: {"schema": schema} for media_type, schema in schemas.items()}
+
+
+def _form(file: str, fields: Mapping[str, Json]) -> Json:
+    binary = {"type": "string", "format": "binary", "description": "Audio or video of any kind."}
+    schema = {
+        "type": "object",
+        "properties": {file: binary, **fields},
+        "required": [file],
+    }
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def _get(summary: str, group: str, schema: Json, *, open_: bool = False) -> Json:
+    error = "Error" if group == "OpenAI's API" else "Detail"
+    return _operation(summary, group, {JSON: schema}, error=error, open_=open_)
+
+
+def _texts() -> dict[str, Json]:
+    """The formats that are no JSON, by media type."""
+    return dict.fromkeys((TEXT, *formats.SUBTITLES.values()), STRING)
+
+
+def _recognition(forms: Iterable[str]) -> dict[str, Json]:
+    """The fields of OpenAI's API."""
+    return {
+        "model": _text("May be anything: the server has one."),
+        "language": LANGUAGE,
+        "prompt": _text("What it is about; biases the recognition."),
+        "response_format": _text("", values=forms, default="json"),
+        "temperature": {"type": "number", "minimum": 0, "maximum": transcriptions.MAX_TEMPERATURE},
+        "stream": _switch("As server-sent events while it is decoded.", default=False),
+    }
+
+
+def _transcription() -> Json:
+    bodies = ("Transcription", "VerboseTranscription", "DiarizedTranscription")
+    fields = {
+        **_recognition(transcriptions.RESPONSE_FORMATS),
+        "context": _text("As `prompt`."),
+        "keywords[]": _list(STRING),
+        "timestamp_granularities[]": _list(_text(values=("segment", "word"))),
+        "include[]": _list(_text(values=("logprobs",))),
+        "chunking_strategy": _text("May be anything: recordings are cut at pauses."),
+        **KNOWN,
+        **SPEAKERS,
+    }
+    return _operation(
+        "A recording's text",
+        "OpenAI's API",
+        {
+            JSON: {"anyOf": [_ref(body) for body in bodies]},
+            **_texts(),
+            events.MEDIA_TYPE: _events(
+                "`transcript.text.delta`, `transcript.text.segment` with `diarized_json`, "
+                "`transcript.text.done`, `[DONE]`"
+            ),
+        },
+        errors=(*RECORDING, 501),
+        error="Error",
+        requestBody=_form("file", fields),
+    )
+
+
+def _translation() -> Json:
+    forms = [form for form in transcriptions.RESPONSE_FORMATS if form != transcriptions.DIARIZED]
+    return _operation(
+        "A recording's text in English",
+        "OpenAI's API",
+        {
+            JSON: {"anyOf": [_ref("Transcription"), _ref("VerboseTranscription")]},
+            **_texts(),
+            events.MEDIA_TYPE: _events("As for transcriptions."),
+        },
+        errors=(*RECORDING, 501),
+        error="Error",
+        requestBody=_form("file", _recognition(forms)),
+    )
+
+
+def _model() -> Json:
+    name = {"name": "model", "in": "path", "required": True, "schema": STRING}
+    return _operation(
+        "The model of that name",
+        "OpenAI's API",
+        {JSON: _ref("Model")},
+        errors=(404,),
+        error="Error",
+        parameters=[name],
+    )
+
+
+def _alignment() -> Json:
+    fields = {
+        "text": _text("What is said; left out, the recording is transcribed first."),
+        "language": LANGUAGE,
+        "max_chunk_seconds": _chunk_seconds(),
+        "model": _text("May be anything."),
+    }
+    return _operation(
+        "When each word is said",
+        "alignment",
+        {JSON: _ref("Alignment"), events.MEDIA_TYPE: _events(PROGRESS)},
+        errors=RECORDING,
+        error="Error",
+        requestBody=_form("file", fields),
+    )
+
+
+def _manifest() -> Json:
+    entry = _object({"path": STRING, "offset": NUMBER}, {"id": STRING})
+    body = _object(
+        {"manifest": {**_list(entry), "minItems": 1}},
+        {"language": LANGUAGE, "max_chunk_seconds": _chunk_seconds(), "model": STRING},
+    )
+    return _operation(
+        "When each word is said, in recordings on the server",
+        "alignment",
+        {JSON: _ref("Alignment"), events.MEDIA_TYPE: _events(PROGRESS)},
+        errors=RECORDING,
+        error="Error",
+        requestBody={"required": True, "content": _content({JSON: body})},
+    )
+
+
+def _chunk_seconds() -> Json:
+    return {
+        "type": "number",
+        "minimum": align.LEAST_CHUNK_SECONDS,
+        "maximum": align.MOST_CHUNK_SECONDS,
+        "default": align.CHUNK_SECONDS,
+    }
+
+
+def _root() -> Json:
+    answers = {JSON: _ref("Server"), "text/html": STRING}
+    return _operation(
+        "The dictation page, or which server this is", "operations", answers, open_=True
+    )
+
+
+def _diarization() -> Json:
+    fields = {
+        **SPEAKERS,
+        **KNOWN,
+        "return_speaker_embeddings": _switch("A voice of each speaker, too.", default=False),
+        "model": _text("May be anything."),
+    }
+    return _operation(
+        "Who spoke when",
+        "speakers",
+        {
+            JSON: _ref("Diarization"),
+            events.MEDIA_TYPE: _events(PROGRESS),
+        },
+        errors=RECORDING,
+        error="Error",
+        requestBody=_form("file", fields),
+    )
+
+
+def _asr() -> Json:
+    fields: Mapping[str, Json] = {
+        "task": _text("", values=asr.TASKS, default="transcribe"),
+        "language": LANGUAGE,
+        "initial_prompt": _text("What it is about."),
+        "hotwords": _text("Words that may occur."),
+        "output": _text("", values=asr.OUTPUTS, default="json"),
+        "output_format": _text("As `output`, and before it.", values=asr.OUTPUTS),
+        "word_timestamps": _switch("Times of words, where they are known.", default=True),
+        "diarize": _switch("Tell the speakers apart.", default=True),
+        "enable_diarization": _switch("As `diarize`, which is before it.", default=True),
+        "return_speaker_embeddings": _switch("A voice of each speaker, too.", default=False),
+        "encode": _switch("False: the text bare; and PCM16 may come bare.", default=True),
+        **SPEAKERS,
+    }
+    return _operation(
+        "A recording's text, as whisper-asr-webservice tells it",
+        "whisper-asr-webservice",
+        {JSON: {"anyOf": [_ref("AsrTranscription"), _ref("WrappedText")]}, **_texts()},
+        errors=(*RECORDING, 422, 501),
+        parameters=_query(fields),
+        requestBody=_form(asr.FILE_FIELD, fields),
+    )
+
+
+def _detection() -> Json:
+    encode = {"encode": _switch("False: PCM16 may come bare.", default=True)}
+    return _operation(
+        "The language that is spoken first",
+        "whisper-asr-webservice",
+        {JSON: _ref("Language")},
+        errors=(*RECORDING, 422),
+        parameters=_query(encode),
+        requestBody=_form(asr.FILE_FIELD, encode),
+    )
+
+
+def _query(fields: Mapping[str, Json]) -> list[Json]:
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in fields.items()]
+
+
+def _health(summary: str, schema: Json) -> Json:
+    operation = _get(summary, "operations", schema, open_=True)
+    not_now = {"description": "It cannot serve.", "content": _content({JSON: schema})}
+    operation["responses"]["503"] = not_now
+    return operation
+
+
+def _unload() -> Json:
+    return _operation(
+        "Give the models' memory back now",
+        "operations",
+        {JSON: _ref("Unloaded")},
+        errors=(403, 500),
+    )
