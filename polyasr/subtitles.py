@@ -1,7 +1,7 @@
 """Subtitles: timed words cut into cues that can be read, and the cues written as SRT, WebVTT, TSV.
 
-Pure. Where the times of words are not known they are guessed (``guessed_words``): a segment's words
-share its time in proportion to their length. A forced aligner's words need no guess.
+Pure. Where no aligner has told the times of words they are guessed (``spoken_words``): a segment's
+words share its time in proportion to their length.
 """
 
 from __future__ import annotations
@@ -55,16 +55,20 @@ class Cue:
     end: float
 
 
-def guessed_words(segments: Iterable[Segment]) -> list[Word]:
-    """The words of segments, as if each were spoken evenly.
+def spoken_words(segments: Iterable[Segment]) -> list[Word]:
+    """The words of segments, at the times that the aligner has told, or else guessed.
 
-    A word's time is in proportion to its columns; it is wrong by as much as its speaker paused.
+    Guessed, each is spoken evenly: a word's time is in proportion to its columns, and wrong by as
+    much as its speaker paused.
     """
     words: list[Word] = []
     before = ""
     for segment in segments:
         text = rules.glue(before, segment.text) + " ".join(segment.text.split())
-        words += _spread(text, segment.start / SAMPLE_RATE, segment.end / SAMPLE_RATE)
+        if segment.words:
+            words += timed_words(text, segment.words)
+        else:
+            words += _spread(text, segment.start / SAMPLE_RATE, segment.end / SAMPLE_RATE)
         before = segment.text
     return words
 

@@ -31,7 +31,7 @@ def segment(text: str, start: float, end: float) -> Segment:
 
 
 def cut(*segments: Segment) -> list[Cue]:
-    return cues(subtitles.guessed_words(segments))
+    return cues(subtitles.spoken_words(segments))
 
 
 def spoken(cue: Cue) -> float:
@@ -147,7 +147,7 @@ def test_with_labels_every_cue_tells_its_speaker_and_is_as_readable(
 ) -> None:
     at, turns = 0.0, []
     for number, (text, seconds, pause) in enumerate(parts):
-        words = subtitles.guessed_words([segment(text, at, at + seconds)])
+        words = subtitles.spoken_words([segment(text, at, at + seconds)])
         turns.append((f"[SPEAKER_{number % 2:02}]", words))
         at += seconds + pause
     found = subtitles.labelled_cues(turns)
@@ -157,7 +157,7 @@ def test_with_labels_every_cue_tells_its_speaker_and_is_as_readable(
 
 
 def test_a_label_takes_its_place_in_the_line() -> None:
-    words = subtitles.guessed_words([segment(ENGLISH, 0, 12)])
+    words = subtitles.spoken_words([segment(ENGLISH, 0, 12)])
     first, *_ = subtitles.labelled_cues([("[SPEAKER_00]", words)])
     assert first.lines[0].startswith("[SPEAKER_00] The quick")
     assert all(width(line) <= LINE_WIDTH for line in first.lines)

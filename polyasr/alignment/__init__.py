@@ -10,7 +10,7 @@ from polyasr.alignment.align import (
     carry_out,
     nobody,
     plan,
-    words_of,
+    with_words,
 )
 from polyasr.alignment.formats import document, sentence, textgrid
 from polyasr.alignment.sentences import Sentence
@@ -29,5 +29,5 @@ __all__ = [
     "plan",
     "sentence",
     "textgrid",
-    "words_of",
+    "with_words",
 ]

@@ -117,11 +117,13 @@ async def carry_out(
     return Alignment(planned.text, planned.language, tuple(found), planned.n_samples)
 
 
-async def words_of(
-    aligner: WordAligner, transcript: Transcript, again: Reopened
-) -> list[tuple[Word, ...]]:
-    """The words of each segment of a transcript. Raises as ``time_words``."""
-    return await time_words(aligner, again, recognized_chunks(transcript), nobody)
+async def with_words(aligner: WordAligner, transcript: Transcript, again: Reopened) -> Transcript:
+    """The transcript with the words of each segment. Raises as ``time_words``."""
+    words = await time_words(aligner, again, recognized_chunks(transcript), nobody)
+    segments = [
+        replace(segment, words=own) for segment, own in zip(transcript.segments, words, strict=True)
+    ]
+    return replace(transcript, segments=tuple(segments))
 
 
 async def time_words(

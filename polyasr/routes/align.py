@@ -23,6 +23,7 @@ from polyasr.routes.uploads import (
     recognition,
     reopened,
 )
+from polyasr.routes.words import aligner_ready
 from polyasr.samples import SAMPLE_RATE
 
 CHUNK_SECONDS, LEAST_CHUNK_SECONDS, MOST_CHUNK_SECONDS = 270.0, 1.0, 300.0
@@ -103,16 +104,6 @@ def chunk_samples(seconds: float, given: str) -> int:
         accepted = f"a number of seconds from {LEAST_CHUNK_SECONDS:g} to {MOST_CHUNK_SECONDS:g}"
         raise refusal("max_chunk_seconds", given, accepted)
     return round(seconds * SAMPLE_RATE)
-
-
-async def aligner_ready(services: Services) -> None:
-    """Before hours of work, have the aligner fetched where its files are not here.
-
-    Raises ModelUnavailable where they are not to be had.
-    """
-    aligner = services.engine.word_aligner
-    if not aligner.present:
-        await aligner.ready()
 
 
 def answer(services: Services, found: Alignment) -> Mapping[str, object]:

@@ -21,6 +21,7 @@ from polyasr.routes.services import Services
 from polyasr.routes.speakers import speaker_count
 from polyasr.routes.translations import translator_of
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
+from polyasr.routes.words import with_words_if_there
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,10 @@ OUTPUTS = ("json", *TEXTS, *formats.SUBTITLES)
 @dataclass(frozen=True, slots=True)
 class Options:
     """What query and form ask for. ``encoded`` False: the file may be headerless PCM16, and the
-    answer is the bare text."""
+    answer is the bare text; ``with_words``: words are to be timed where that is possible."""
 
     translate: bool
+    with_words: bool
     language: str | None
     context: str
     output: str
@@ -68,6 +70,10 @@ def asr(services: Services) -> Blueprint:
                 how = recognition(services, options.language, options.context)
                 changes = labels.changes() if labels else ()
                 transcript = await batch.transcribe(recognizer, blocks, how, changes=changes)
+                if options.with_words:
+                    transcript = await with_words_if_there(
+                        services, transcript, upload.file, may_be_headerless=not options.encoded
+                    )
             upload.record.text = transcript.text
         wants_text = any(kind.startswith("text/") for kind in request.accept_mimetypes.values())
         bare = wants_text or not options.encoded
@@ -103,9 +109,11 @@ def read_options(form: Form, *, diarize: bool) -> Options:
     output = form.get("output_format") or form.get("output") or "json"
     if output not in OUTPUTS:
         raise refusal("output_format", output, f"one of {', '.join(OUTPUTS)}")
-    form.switch("word_timestamps", default=True)
+    translate = task == "translate"
+    word_times = form.switch("word_timestamps", default=True) and output not in TEXTS
     return Options(
-        translate=task == "translate",
+        translate=translate,
+        with_words=word_times and not translate,
         language=language_of(form, TASKS[task]),
         context=" ".join([*form.all("initial_prompt"), *form.all("hotwords")]),
         output=output,
@@ -146,14 +154,16 @@ async def _answer(
 
 
 def _json(transcript: Transcript, labels: Labels | None, options: Options) -> Mapping[str, object]:
-    """The segments twice, as clients of either name expect. Words come with the aligner."""
+    """The segments twice, as clients of either name expect."""
     segments = [_segment(segment, labels) for segment in transcript.segments]
     spoken = options.language or transcript.language.split(",")[0]
     body: dict[str, object] = {
         "text": segments,
         "language": languages.code(spoken) if spoken else "",
         "segments": segments,
-        "word_segments": [],
+        "word_segments": [
+            word for segment in transcript.segments for word in formats.scored_words(segment)
+        ],
     }
     if labels is not None and options.with_embeddings:
         body["speaker_embeddings"] = labels.embeddings()

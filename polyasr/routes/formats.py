@@ -1,7 +1,8 @@
 """A transcript in the response formats of OpenAI's transcription API. Pure.
 
 What the model does not tell is left out: `no_speech_prob` always, `avg_logprob` for a segment
-without token probabilities. The times of words are guessed for subtitles and told nowhere.
+without token probabilities, `score` for a word whose time was mended, words where no aligner timed
+them. Only for subtitles are the times of words guessed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from itertools import groupby
 
 from polyasr import subtitles
 from polyasr.diarization import Labels
-from polyasr.pipeline.text import glue
-from polyasr.pipeline.types import Segment, Transcript
+from polyasr.pipeline.text import glue, pieces
+from polyasr.pipeline.types import Segment, Transcript, Word
 from polyasr.samples import SAMPLE_RATE
 
 SUBTITLES: Mapping[str, str] = {
@@ -67,7 +68,7 @@ def subtitle_file(transcript: Transcript, form: str, labels: Labels | None = Non
         return f"[{speaker}]" if speaker else ""
 
     parts = groupby(transcript.segments, label)
-    return write(subtitles.labelled_cues((of, subtitles.guessed_words(some)) for of, some in parts))
+    return write(subtitles.labelled_cues((of, subtitles.spoken_words(some)) for of, some in parts))
 
 
 def delta(before: str, segment: Segment) -> str:
@@ -89,27 +90,55 @@ def done_event(transcript: Transcript, *, with_logprobs: bool) -> Mapping[str, o
 
 
 def verbose_json(
-    transcript: Transcript, language: str | None, task: str = "transcribe"
+    transcript: Transcript,
+    language: str | None,
+    task: str = "transcribe",
+    *,
+    with_words: bool = False,
 ) -> Mapping[str, object]:
     """``response_format=verbose_json``, with the language that was asked for, or else heard.
 
     OpenAI names languages in full and in lower case (`english`); several heard in one recording
     are joined by commas, and silence has none (""). That of a translation is English.
+    ``with_words``: and with `words` (`timestamp_granularities[]=word`).
     """
     translated = task == "translate"
-    return {
+    body: dict[str, object] = {
         "task": task,
         "language": "english" if translated else (language or transcript.language).lower(),
         "duration": _seconds(transcript.n_samples),
         "text": transcript.text,
         "segments": [_segment(i, segment) for i, segment in enumerate(transcript.segments)],
-        "usage": _usage(transcript),
     }
+    if with_words:
+        body["words"] = [
+            {"word": word.text, **_times(word)}
+            for segment in transcript.segments
+            for word in segment.words or ()
+        ]
+    return {**body, "usage": _usage(transcript)}
 
 
 def timed_text(segment: Segment) -> Mapping[str, object]:
-    """A segment as whisper-asr-webservice tells it."""
-    return {"start": _seconds(segment.start), "end": _seconds(segment.end), "text": segment.text}
+    """A segment as whisper-asr-webservice tells it; with its words where they are known."""
+    told: dict[str, object] = {**_times(segment), "text": segment.text}
+    if segment.words is not None:
+        told["words"] = scored_words(segment)
+    return told
+
+
+def scored_words(segment: Segment) -> list[Mapping[str, object]]:
+    """The words of a segment as whisper-asr-webservice tells them, with the marks around them."""
+    words = segment.words or ()
+    spelled = pieces(segment.text, [word.text for word in words])
+    return [
+        {
+            "word": spelling.strip(),
+            **_times(word),
+            **({} if word.score is None else {"score": round(word.score, 3)}),
+        }
+        for spelling, word in zip(spelled, words, strict=True)
+    ]
 
 
 def _segment(index: int, segment: Segment) -> Mapping[str, object]:
@@ -117,8 +146,7 @@ def _segment(index: int, segment: Segment) -> Mapping[str, object]:
     entry: dict[str, object] = {
         "id": index,
         "seek": segment.start // SAMPLES_PER_SEEK,
-        "start": _seconds(segment.start),
-        "end": _seconds(segment.end),
+        **_times(segment),
         "text": segment.text,
         "tokens": list(segment.tokens),
         "temperature": 0.0,
@@ -127,6 +155,10 @@ def _segment(index: int, segment: Segment) -> Mapping[str, object]:
     if segment.logprobs:
         entry["avg_logprob"] = sum(segment.logprobs) / len(segment.logprobs)
     return entry
+
+
+def _times(timed: Segment | Word) -> Mapping[str, float]:
+    return {"start": _seconds(timed.start), "end": _seconds(timed.end)}
 
 
 def _compression_ratio(value: str) -> float:

@@ -25,7 +25,6 @@ from polyasr.pipeline.text import join
 from polyasr.routes import events
 from polyasr.routes.align import (
     CHUNK_SECONDS,
-    aligner_ready,
     chunk_samples,
     models,
     progress_teller,
@@ -35,6 +34,7 @@ from polyasr.routes.body import exchange_tasks
 from polyasr.routes.forms import read_json, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import recognition
+from polyasr.routes.words import aligner_ready
 from polyasr.samples import Samples
 
 MAX_BYTES = 16 * 2**20

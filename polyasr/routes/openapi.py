@@ -369,7 +369,7 @@ def _transcription() -> Json:
                 "`transcript.text.done`, `[DONE]`"
             ),
         },
-        errors=(*RECORDING, 501),
+        errors=RECORDING,
         error="Error",
         requestBody=_form("file", fields),
     )

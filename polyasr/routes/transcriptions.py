@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import trio
 from quart import Blueprint, Response, jsonify, request
 
 from polyasr import languages
-from polyasr.errors import NotAvailable
 from polyasr.pipeline import batch
 from polyasr.pipeline.types import Recognizer, Segment, Transcript
 from polyasr.routes import diarized, events, formats
@@ -17,10 +16,12 @@ from polyasr.routes.body import exchange_tasks
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
+from polyasr.routes.words import aligner_ready, with_words, with_words_if_there
 from polyasr.samples import Samples
 
 DIARIZED = "diarized_json"
 RESPONSE_FORMATS = ("json", "text", "verbose_json", DIARIZED, *formats.SUBTITLES)
+GRANULARITIES = ("segment", "word")
 MAX_TEMPERATURE = 1.0
 """OpenAI's range is 0 to 1. Decoding here is greedy whatever is asked for."""
 
@@ -28,13 +29,14 @@ MAX_TEMPERATURE = 1.0
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the form asks for. ``language``: the model's name for it, None to let it decide;
-    ``task``: ``transcribe`` or ``translate``."""
+    ``task``: ``transcribe`` or ``translate``; ``with_words``: the times of words are asked for."""
 
     language: str | None
     context: str
     response_format: str
     stream: bool
     with_logprobs: bool
+    with_words: bool
     task: str = "transcribe"
 
 
@@ -56,6 +58,8 @@ def transcriptions(services: Services) -> Blueprint:
                     services, form, how, stream=options.stream, task_status=task_status
                 )
                 return
+            if options.with_words:
+                await aligner_ready(services)
             async with open_blocks(services, form.file) as blocks:
                 await respond(services, services.engine, form, blocks, options, task_status)
 
@@ -79,6 +83,11 @@ async def respond(
         how = recognition(services, options.language, options.context)
         transcript = await batch.transcribe(recognizer, blocks, how)
         form.record.text = transcript.text
+        if options.task == "transcribe":
+            if options.with_words:
+                transcript = await with_words(services, transcript, form.file)
+            elif options.response_format in formats.SUBTITLES:
+                transcript = await with_words_if_there(services, transcript, form.file)
         task_status.started(await _answer(transcript, options))
 
 
@@ -88,7 +97,8 @@ def read_options(form: Form, spoken: Collection[str] = languages.NAMES) -> Optio
 
     What would change the answer's shape and cannot be done here is refused, not ignored; `model`
     is free, for the server has one, and so is `chunking_strategy`, for it always chunks at pauses.
-    `prompt`, `context` and `keywords[]` all bias the recognition.
+    `prompt`, `context` and `keywords[]` all bias the recognition. Word times are a matter of
+    `verbose_json`.
     """
     response_format = form.get("response_format") or "json"
     if response_format not in RESPONSE_FORMATS:
@@ -96,7 +106,13 @@ def read_options(form: Form, spoken: Collection[str] = languages.NAMES) -> Optio
     stream = form.switch("stream", default=False)
     if stream and response_format in formats.SUBTITLES:
         raise refusal("stream", form.get("stream"), f"false with `{response_format}`")
-    _check_granularities(form.all("timestamp_granularities"))
+    granularities = form.all("timestamp_granularities")
+    for granularity in granularities:
+        if granularity not in GRANULARITIES:
+            raise refusal("timestamp_granularities", granularity, " or ".join(GRANULARITIES))
+    with_words = "word" in granularities and response_format == "verbose_json"
+    if with_words and stream:
+        raise refusal("stream", form.get("stream"), "false with `timestamp_granularities[]=word`")
     include = form.all("include")
     for extra in include:
         if extra != "logprobs":
@@ -110,6 +126,7 @@ def read_options(form: Form, spoken: Collection[str] = languages.NAMES) -> Optio
         response_format=response_format,
         stream=stream,
         with_logprobs=bool(include),
+        with_words=with_words,
     )
 
 
@@ -118,11 +135,17 @@ async def _answer(transcript: Transcript, options: Options) -> Response:
     if form == "json":
         return jsonify(formats.json(transcript, with_logprobs=options.with_logprobs))
     if form == "verbose_json":
-        return jsonify(formats.verbose_json(transcript, options.language, options.task))
+        return jsonify(_verbose_json(transcript, options))
     if form == "text":
         return plain(formats.text(transcript), "text/plain")
     subtitles = await trio.to_thread.run_sync(formats.subtitle_file, transcript, form)
     return plain(subtitles, formats.SUBTITLES[form])
+
+
+def _verbose_json(transcript: Transcript, options: Options) -> Mapping[str, object]:
+    return formats.verbose_json(
+        transcript, options.language, options.task, with_words=options.with_words
+    )
 
 
 async def _stream(
@@ -149,18 +172,6 @@ async def _stream(
         await to_client.send(events.encode(done))
         await to_client.send(events.DONE)
     return text
-
-
-def _check_granularities(given: Sequence[str]) -> None:
-    for granularity in given:
-        if granularity == "word":
-            raise NotAvailable(
-                "`timestamp_granularities` is 'word': the times of words come from a forced "
-                "aligner, which this server does not have yet; 'segment' works",
-                param="timestamp_granularities",
-            )
-        if granularity != "segment":
-            raise refusal("timestamp_granularities", granularity, "segment")
 
 
 def _check_temperature(given: str) -> None:

@@ -31,6 +31,8 @@ def translations(services: Services) -> Blueprint:
             options = replace(read_options(form, languages.TRANSLATED), task="translate")
             if options.response_format == DIARIZED:
                 raise refusal("response_format", DIARIZED, "any other for translations")
+            if options.with_words:
+                raise refusal("timestamp_granularities", "word", "segment for translations")
             async with open_blocks(services, form.file, to_recognize=False) as blocks:
                 await translator.ready()
                 await respond(services, translator, form, blocks, options, task_status)

@@ -12,14 +12,17 @@ import srt
 from numpy.typing import NDArray
 
 from polyasr.errors import InferenceFailed
-from polyasr.pipeline.types import Hypothesis
-from tests.fakes import Asked, ScriptedEngine, silence, tone, wav
+from polyasr.pipeline.types import Hypothesis, Word
+from polyasr.samples import Samples
+from tests.fakes import Asked, EvenAligner, ScriptedEngine, silence, tone, wav
 from tests.media import media
 
 from .conftest import Server, serving
 
 SPEECH = wav(silence(0.48) + tone(0.48))
-HELLO = {"start": 0.32, "end": 0.96, "text": "Hello.", "speaker": "SPEAKER_00"}
+SAID = {"start": 0.32, "end": 0.96, "text": "Hello."}
+WORD = {"word": "Hello.", "start": 0.32, "end": 0.96, "score": 0.5}
+HELLO = {**SAID, "words": [WORD], "speaker": "SPEAKER_00"}
 HELLO_SRT = "1\n00:00:00,320 --> 00:00:01,320\n[SPEAKER_00] Hello.\n"
 TALK = wav(tone(3.2) + silence(0.32) + tone(3.2, hertz=3000) + silence(0.8) + tone(1.6))
 """One speaks, another answers after less than a pause, and the first speaks again."""
@@ -63,7 +66,7 @@ async def test_speakr_gets_segments_with_labels_and_a_voice_for_each() -> None:
         "text": [HELLO],
         "language": "en",
         "segments": [HELLO],
-        "word_segments": [],
+        "word_segments": [WORD],
     }
 
 
@@ -123,7 +126,45 @@ async def test_where_speakers_cannot_be_told_the_text_comes_without_labels() -> 
     async with serving(Voiceless()) as server:
         response = await ask(server, **SPEAKR)
     assert response.status_code == 200
-    assert response.json()["segments"] == [{"start": 0.32, "end": 0.96, "text": "Hello."}]
+    assert response.json()["segments"] == [{**SAID, "words": [WORD]}]
+
+
+class Failing(EvenAligner):
+    async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
+        raise InferenceFailed("the aligner failed")
+
+
+@pytest.mark.parametrize("aligner", [EvenAligner(missing="no weights"), Failing()])
+async def test_where_words_cannot_be_timed_they_are_left_out_and_never_guessed(
+    aligner: EvenAligner,
+) -> None:
+    async with serving(ScriptedEngine(aligner=aligner)) as server:
+        response = await ask(server, diarize="false")
+        subtitles = await ask(server, output="srt", diarize="false", encode="false")
+    assert response.status_code == 200
+    assert (response.json()["segments"], response.json()["word_segments"]) == ([SAID], [])
+    assert "Hello." in subtitles.text
+
+
+async def test_who_wants_no_words_gets_none_and_the_aligner_is_not_asked() -> None:
+    engine = ScriptedEngine()
+    async with serving(engine) as server:
+        response = await ask(server, diarize="false", word_timestamps="false")
+        await ask(server, output="text", diarize="false")
+    assert response.json()["segments"] == [SAID]
+    assert engine.aligner.asked == []
+
+
+async def test_subtitles_of_headerless_samples_stand_where_the_words_are_heard() -> None:
+    class Late(EvenAligner):
+        async def align(
+            self, samples: Samples, text: str, language: str | None
+        ) -> tuple[Word, ...]:
+            return (Word("Hello", len(samples) // 2, len(samples)),)
+
+    async with serving(ScriptedEngine(aligner=Late())) as server:
+        response = await ask(server, file=tone(4), output="srt", diarize="false", encode="false")
+    assert response.text.startswith("1\n00:00:02,000 --> 00:00:04,000\nHello.\n")
 
 
 async def test_silence_has_no_speakers() -> None:

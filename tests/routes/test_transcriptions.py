@@ -12,9 +12,10 @@ import pytest
 import trio
 
 from polyasr.errors import InferenceFailed
-from polyasr.pipeline.types import Hypothesis, Urgency
+from polyasr.pipeline.types import Hypothesis, Urgency, Word
 from polyasr.routes.services import BATCH_CONCURRENCY
-from tests.fakes import READY, Asked, HeldModel, ScriptedEngine, silence, tone, wav
+from polyasr.samples import Samples
+from tests.fakes import READY, Asked, EvenAligner, HeldModel, ScriptedEngine, silence, tone, wav
 from tests.media import media
 
 from .conftest import Server, serving
@@ -153,14 +154,51 @@ async def test_segment_granularity_is_what_verbose_json_has_anyway() -> None:
     assert response.status_code == 200
 
 
-async def test_times_of_words_are_a_501_that_says_what_is_missing() -> None:
+WORDS = {"timestamp_granularities[]": ["segment", "word"]}
+
+
+async def test_words_have_their_times_when_they_are_asked_for() -> None:
     async with serving(ScriptedEngine()) as server:
-        response = await server.transcribe(**{"timestamp_granularities[]": ["segment", "word"]})
-    assert response.status_code == 501
-    assert response.headers["X-Should-Retry"] == "false"
+        asked = (await server.transcribe(response_format="verbose_json", **WORDS)).json()
+        plain = (await server.transcribe(response_format="verbose_json")).json()
+    (segment,) = asked["segments"]
+    assert asked.pop("words") == [
+        {"word": "Hello", "start": segment["start"], "end": segment["end"]}
+    ]
+    assert asked == plain
+
+
+async def test_words_cannot_be_timed_without_an_aligner_which_is_told_before_the_work() -> None:
+    engine = ScriptedEngine(aligner=EvenAligner(missing="no weights: set POLYASR_ALIGNER_MODEL"))
+    async with serving(engine) as server:
+        response = await server.transcribe(response_format="verbose_json", **WORDS)
+    assert response.status_code == 503
     error = response.json()["error"]
-    assert (error["param"], error["code"]) == ("timestamp_granularities", "not_available")
-    assert "aligner" in error["message"]
+    assert error["code"] == "model_unavailable"
+    assert "POLYASR_ALIGNER_MODEL" in error["message"]
+    assert engine.asked == []
+
+
+async def test_words_are_not_streamed() -> None:
+    async with serving(ScriptedEngine()) as server:
+        response = await server.transcribe(response_format="verbose_json", stream="true", **WORDS)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "stream")
+
+
+async def test_subtitles_take_the_times_of_the_aligner_where_it_is() -> None:
+    class Early(EvenAligner):
+        async def align(
+            self, samples: Samples, text: str, language: str | None
+        ) -> tuple[Word, ...]:
+            return (Word("Hello", 16000, 40000),)
+
+    for aligner, times in (
+        (Early(), "00:00:01,000 --> 00:00:02,500"),
+        (EvenAligner(missing="no weights"), "00:00:00,000 --> 00:00:05,000"),
+    ):
+        async with serving(ScriptedEngine(aligner=aligner)) as server:
+            response = await server.transcribe(wav(tone(5)), response_format="srt")
+        assert response.text == f"1\n{times}\nHello.\n"
 
 
 @pytest.mark.parametrize(
