@@ -84,6 +84,17 @@ examples:
 """
 
 
+REPLAY_EXAMPLES = """\
+Says what differs: the final text, word by word, and when what was told. The exit code is 1 when a
+final text is another than the archived one. docs/archive.md says what is kept and where.
+
+examples:
+  polyasr replay --fast logs/sessions/2026-11-21
+  polyasr replay logs/sessions/2026-11-21/142501-ws-abc
+  polyasr replay --server ws://127.0.0.1:8766/ws/transcribe logs
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code; what a person can mend is one line on stderr."""
     arguments = build_parser().parse_args(argv)
@@ -111,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     _transcribe(add("transcribe", "print the texts of recordings", TRANSCRIBE_EXAMPLES))
     _align(add("align", "tell when each word of a recording is said", ALIGN_EXAMPLES))
     _diarize(add("diarize", "tell who spoke when in a recording", DIARIZE_EXAMPLES))
+    _replay(add("replay", "dictate again what the server has kept", REPLAY_EXAMPLES))
     add("config", "show all settings, their values and where these come from")
     add("demo", "start a server with the bundled model and dictate a recording to it")
     return parser
@@ -167,6 +179,17 @@ def _diarize(parser: argparse.ArgumentParser) -> None:
         "--format", default="text", choices=("text", "json", "rttm"), help="of the output (text)"
     )
     _plot(parser)
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directory", metavar="DIR", type=Path, help="an archived dictation, or a directory of them"
+    )
+    parser.add_argument(
+        "--server", metavar="URL", help="a server's WebSocket; left out, one is run in this process"
+    )
+    parser.add_argument("--fast", action="store_true", help="do not wait as a speaker would")
+    _settings(parser, "model", "device", "dtype", "api_key")
 
 
 def _plot(parser: argparse.ArgumentParser) -> None:

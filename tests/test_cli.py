@@ -24,7 +24,7 @@ from polyasr.settings import OPTIONS, PREFIX, Settings, variable
 from tests.fakes import Asked, ScriptedEngine, hello, silence, tone, wav
 from tests.routes.conftest import serving
 
-COMMANDS = ("serve", "dictate", "transcribe", "diarize", "config", "demo")
+COMMANDS = ("serve", "dictate", "transcribe", "diarize", "replay", "config", "demo")
 HEAVY = {"torch", "transformers", "numpy", "quart", "trio", "soundfile", "huggingface_hub"}
 POLYASR = (sys.executable, "-m", "polyasr")
 
