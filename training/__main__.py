@@ -1,4 +1,7 @@
-"""The command line: `python -m training tiny` makes the checkpoint, the rest are its steps."""
+"""The command line: `python -m training tiny` makes the recognizer, `... aligner` the aligner.
+
+The rest are their steps; `--of aligner` means those of the aligner.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,32 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training import corpus, demo
 from training.synthesis import SynthesizerMissing
 
+if TYPE_CHECKING:
+    from training.task import Task
+
 PACKAGE = Path(__file__).parents[1]
 CACHE = PACKAGE / ".cache" / "training"
 MODELS = PACKAGE / "polyasr" / "models"
+FOLDERS = {"tiny": "tiny", "aligner": "tiny-aligner"}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument(
         "step",
-        choices=("tiny", "synthesize", "train", "export", "evaluate", "demo"),
-        help="tiny: synthesize, train and evaluate; export: the state of a running training",
+        choices=("tiny", "aligner", "synthesize", "train", "export", "evaluate", "demo"),
+        help="tiny, aligner: synthesize, train and evaluate; export: a running training's state",
+    )
+    parser.add_argument(
+        "--of", choices=("tiny", "aligner"), help="whose step it is (default: tiny)"
     )
     parser.add_argument("--cache", type=Path, default=CACHE, help="corpus and state")
-    parser.add_argument("--output", type=Path, default=MODELS / "tiny", help="the checkpoint")
+    parser.add_argument("--output", type=Path, help="the checkpoint's folder")
     parser.add_argument("--seed", type=int, default=0, help="of the corpus and the training")
     parser.add_argument("--hours", type=float, default=36.0, help="hours of speech to synthesise")
     parser.add_argument("--minutes", type=float, default=85.0, help="minutes of training")
@@ -36,35 +47,66 @@ def _arguments() -> argparse.Namespace:
         default="batches",
         help="who recognises in the evaluation; qwen-asr hears single sentences only",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.of = arguments.step if arguments.step in FOLDERS else arguments.of or "tiny"
+    arguments.output = arguments.output or MODELS / FOLDERS[arguments.of]
+    return arguments
+
+
+def _task(arguments: argparse.Namespace) -> type[Task]:
+    from training.aligner import Aligner
+    from training.recognizer import Recognizer
+
+    return Aligner if arguments.of == "aligner" else Recognizer
 
 
 def _synthesize(arguments: argparse.Namespace) -> None:
+    if arguments.of == "aligner" and (arguments.cache / "corpus" / "index.pickle").exists():
+        return  # the recognizer's is the same
     corpus.build(arguments.cache / "corpus", arguments.seed, arguments.hours, arguments.processes)
 
 
 def _train(arguments: argparse.Namespace) -> None:
     from training import train
+    from training.task import Settings
 
     train.train(
-        train.Settings(
+        _task(arguments),
+        Settings(
             cache=arguments.cache,
             output=arguments.output,
             minutes=arguments.minutes,
             seed=arguments.seed,
             resume=arguments.resume,
             processes=arguments.processes,
-        )
+        ),
     )
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from training import train
 
-    train.export_state(arguments.cache, arguments.output)
+    train.export_state(_task(arguments), arguments.cache, arguments.output)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    if arguments.of == "aligner":
+        _evaluate_aligner(arguments)
+    else:
+        _evaluate_recognizer(arguments)
+
+
+def _evaluate_aligner(arguments: argparse.Namespace) -> None:
+    from training import evaluate_aligner as evaluate
+
+    if arguments.through == "qwen-asr":
+        align = evaluate.official_aligner(arguments.output)
+    else:
+        align = evaluate.aligner(*evaluate.load(arguments.output))
+    print(evaluate.markdown(evaluate.table(align, arguments.seed, arguments.share)))
+
+
+def _evaluate_recognizer(arguments: argparse.Namespace) -> None:
     from training import evaluate
 
     began = time.monotonic()
@@ -91,6 +133,7 @@ def main() -> int:
     arguments = _arguments()
     steps = {
         "tiny": (_synthesize, _train, _evaluate),
+        "aligner": (_synthesize, _train, _evaluate),
         "synthesize": (_synthesize,),
         "train": (_train,),
         "export": (_export,),

@@ -56,8 +56,9 @@ class NoiseBank:
         noise = self.noises[kind]
         pieces = []
         for length in np.diff([0, *bounds]):
-            start = int(rng.integers(0, len(noise) - length))
-            pieces.append(noise[start : start + length])
+            start = int(rng.integers(0, max(1, len(noise) - length)))
+            whole = start + length <= len(noise)
+            pieces.append(noise[start : start + length] if whole else np.resize(noise, length))
         return np.concatenate(pieces)
 
 

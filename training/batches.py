@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,11 @@ from training import augment
 from training.corpus import Corpus
 from training.domain import sentence
 from training.features import log_mel
-from training.network import Sequences, assemble, token_count
+from training.network import Sequences, assemble, token_centres
 from training.prompts import Prompt, Prompter
 from training.utterances import Plan, Utterance, plan, render
 
 POOL = 960
-TOKEN_FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,18 @@ def phone_classes(corpus: Corpus) -> dict[str, int]:
     return {name: index for index, name in enumerate(sorted(names), 1)}
 
 
-def plans(seed: int, corpus: Corpus, budget: float, processes: int) -> Iterator[list[list[Plan]]]:
+def plans(
+    seed: int,
+    corpus: Corpus,
+    budget: float,
+    processes: int,
+    draw: Callable[[random.Random, Corpus], Plan] = plan,
+    pool_size: int = POOL,
+) -> Iterator[list[list[Plan]]]:
     """Without end, for each step one list of plans a process, all of about `budget` seconds."""
     rng = random.Random(seed)
     while True:
-        pool = sorted((plan(rng, corpus) for _ in range(POOL)), key=lambda p: p.seconds)
+        pool = sorted((draw(rng, corpus) for _ in range(pool_size)), key=lambda p: p.seconds)
         groups: list[list[Plan]] = [[]]
         for item in pool:
             if groups[-1] and item.seconds * (len(groups[-1]) + 1) > budget:
@@ -69,26 +75,30 @@ def make(
 ) -> Batch:
     """Render plans and build what the network is trained with."""
     utterances = [render(item, corpus, bank) for item in group]
-    features, prompts = [], []
-    for item, utterance in zip(group, utterances, strict=True):
-        rng = np.random.default_rng([item.seed, 1])
-        clip = log_mel(utterance.samples)
-        if rng.random() < 0.5:
-            augment.masked_bands(rng, clip.numpy())
-        features.append(clip)
-        prompts.append(_prompt(random.Random(item.seed), prompter, utterance))
-    frames = [clip.shape[1] for clip in features]
-    phones = [
-        _phone_targets(utterance, count, classes)
-        for utterance, count in zip(utterances, frames, strict=True)
+    features = [
+        masked_features(item, utterance) for item, utterance in zip(group, utterances, strict=True)
     ]
+    prompts = [
+        _prompt(random.Random(item.seed), prompter, utterance)
+        for item, utterance in zip(group, utterances, strict=True)
+    ]
+    frames = [clip.shape[1] for clip in features]
     return Batch(
         features,
         assemble(prompter, prompts, frames),
-        torch.cat(phones),
+        phone_targets(utterances, frames, classes),
         [prompter.ids(utterance.text) for utterance in utterances],
         sum(frames) / 100,
     )
+
+
+def masked_features(plan: Plan, utterance: Utterance) -> Tensor:
+    """Features of a rendered plan; every other one has bands and moments blanked."""
+    rng = np.random.default_rng([plan.seed, 1])
+    clip = log_mel(utterance.samples)
+    if rng.random() < 0.5:
+        augment.masked_bands(rng, clip.numpy())
+    return clip
 
 
 def _prompt(rng: random.Random, prompter: Prompter, utterance: Utterance) -> Prompt:
@@ -122,11 +132,21 @@ def _context(rng: random.Random, utterance: Utterance) -> str | None:
     return rng.choice((" ", ", ")).join(words[: rng.randint(1, 20)])
 
 
+def phone_targets(
+    utterances: Sequence[Utterance], frames: Sequence[int], classes: dict[str, int]
+) -> Tensor:
+    """The class of the sound at each audio token of all clips; 0 is silence."""
+    return torch.cat(
+        [
+            _phone_targets(utterance, count, classes)
+            for utterance, count in zip(utterances, frames, strict=True)
+        ]
+    )
+
+
 def _phone_targets(utterance: Utterance, frames: int, classes: dict[str, int]) -> Tensor:
-    count = token_count(frames)
-    index = np.arange(count)
-    centres = (index // 13 * 100 + index % 13 * TOKEN_FRAMES + TOKEN_FRAMES / 2) / 100
-    targets = np.zeros(count, np.int64)
+    centres = token_centres(frames).numpy()
+    targets = np.zeros(len(centres), np.int64)
     for name, start, end in utterance.phones:
         targets[(centres >= start) & (centres < end)] = classes[name]
     return torch.from_numpy(targets)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from training.features import HOP_SAMPLES, MEL_BINS, WINDOW_SAMPLES
-from training.network import Sizes, configuration
+from training.network import Sizes, aligner_configuration, configuration
 from training.prompts import Prompter
 from training.synthesis import SAMPLE_RATE
-from training.tokenizer import write_tokenizer
+from training.tokenizer import TOKENIZER_FILES, write_tokenizer
 
 _ROW_MULTIPLE = 64
 
@@ -87,10 +87,30 @@ class CheckpointFiles:
             },
         )
 
+    def write_aligner(self, recognizer: Path, sizes: Sizes, classes: int) -> None:
+        """Write the files of a forced aligner that goes on from a recognizer's checkpoint."""
+        from training.tokenizer import load_tokenizer
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in (*TOKENIZER_FILES, "preprocessor_config.json", "chat_template.json"):
+            shutil.copy(recognizer / name, self.folder / name)
+        prompter = Prompter(load_tokenizer(self.folder))
+        config = self.aligner_configuration(sizes, prompter, classes)
+        _write_json(self.folder / "config.json", config)
+
     def configuration(self, sizes: Sizes, prompter: Prompter) -> dict[str, Any]:
         """config.json, its vocabulary rounded up to whole rows of 64."""
-        rows = -(-len(prompter.tokenizer) // _ROW_MULTIPLE) * _ROW_MULTIPLE
-        return configuration(sizes, prompter, rows)
+        return configuration(sizes, prompter, _rows(prompter))
+
+    def aligner_configuration(
+        self, sizes: Sizes, prompter: Prompter, classes: int
+    ) -> dict[str, Any]:
+        """config.json of a forced aligner of so many times."""
+        return aligner_configuration(sizes, prompter, _rows(prompter), classes)
+
+
+def _rows(prompter: Prompter) -> int:
+    return -(-len(prompter.tokenizer) // _ROW_MULTIPLE) * _ROW_MULTIPLE
 
 
 def export(weights: dict[str, Tensor], files: CheckpointFiles, output: Path) -> None:
@@ -100,11 +120,7 @@ def export(weights: dict[str, Tensor], files: CheckpointFiles, output: Path) -> 
     output.mkdir(parents=True, exist_ok=True)
     for path in files.folder.iterdir():
         shutil.copy(path, output / path.name)
-    halves = {
-        name: tensor.to(torch.float16).contiguous()
-        for name, tensor in weights.items()
-        if name != "thinker.lm_head.weight"  # tied to the embeddings
-    }
+    halves = {name: tensor.to(torch.float16).contiguous() for name, tensor in weights.items()}
     part = output / "model.safetensors.part"
     save_file(halves, part, metadata={"format": "pt"})
     part.chmod(0o644)

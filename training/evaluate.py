@@ -16,7 +16,7 @@ from training.decoding import recognise
 from training.domain import Language, Sentence, join_words, sentences
 from training.prompts import Prompter
 from training.scoring import errors, units
-from training.synthesis import SAMPLE_RATE, Engine, Samples, random_voice, synthesize
+from training.synthesis import SAMPLE_RATE, Engine, Samples, random_voice, silence, synthesize
 
 LONGEST = 29.5
 Recognise = Callable[[Sequence[Samples]], list[tuple[str, str]]]
@@ -74,15 +74,13 @@ class Score:
 
 def padded(speech: Samples, lead: float = 0.16, tail: float = 0.64) -> Samples:
     """Speech with silence around it, by default as much as the server leaves."""
-    before, after = (np.zeros(int(seconds * SAMPLE_RATE), np.float32) for seconds in (lead, tail))
-    return np.concatenate([before, speech, after])
+    return np.concatenate([silence(lead), speech, silence(tail)])
 
 
 def cases(kind: Kind, count: int, seed: int = 0) -> Iterator[Case]:
     """Clips of a kind: spoken afresh, at any level, half of them with noise at 15 to 45 dB."""
     rng = random.Random(f"{seed}/{kind.name}")
     noise = np.random.default_rng([seed, count])
-    bank = _bank()
     supply = sentences(seed, count * kind.sentences, kind.language, test=True)
     for _ in range(count):
         voice = random_voice(rng, kind.language, engine=kind.engine, test=kind.new_voice)
@@ -98,13 +96,19 @@ def cases(kind: Kind, count: int, seed: int = 0) -> Iterator[Case]:
             pieces.append(piece)
             said.append(sentence)
             length += len(piece)
-        samples = augment.level(noise, np.concatenate(pieces))
-        if rng.random() < 0.5:
-            power = float(np.sqrt(np.mean(samples**2)))
-            hiss = bank.draw(noise, rng.choice(augment.NOISES), [len(samples)])
-            samples = samples + hiss * np.float32(power * 10 ** (-rng.uniform(15, 45) / 20))
+        samples = disturbed(rng, noise, np.concatenate(pieces))
         text = join_words([sentence.text for sentence in said], kind.language)
-        yield Case(augment.quantised(samples), kind.language, text)
+        yield Case(samples, kind.language, text)
+
+
+def disturbed(rng: random.Random, noise: np.random.Generator, speech: Samples) -> Samples:
+    """Speech at any level, half the time with noise 15 to 45 dB below it."""
+    samples = augment.level(noise, speech)
+    if rng.random() < 0.5:
+        power = float(np.sqrt(np.mean(samples**2)))
+        hiss = _bank().draw(noise, rng.choice(augment.NOISES), [len(samples)])
+        samples = samples + hiss * np.float32(power * 10 ** (-rng.uniform(15, 45) / 20))
+    return augment.quantised(samples)
 
 
 def silent_cases(count: int, seed: int = 0) -> Iterator[Case]:

@@ -20,6 +20,9 @@ from training.prompts import Prompt, Prompter
 CHUNK_FRAMES = 100
 CHUNK_TOKENS = 13
 WINDOW_CHUNKS = 8
+TOKEN_FRAMES = 8
+TIMESTAMP_MS = 80
+"""Milliseconds from one class of a forced aligner to the next."""
 SUPPORTED_LANGUAGES = (
     "Chinese",
     "English",
@@ -126,6 +129,20 @@ def configuration(sizes: Sizes, prompter: Prompter, vocabulary: int) -> dict[str
     }
 
 
+def aligner_configuration(
+    sizes: Sizes, prompter: Prompter, vocabulary: int, classes: int
+) -> dict[str, Any]:
+    """config.json of a forced aligner, whose head has a row for each of `classes` times."""
+    config = configuration(sizes, prompter, vocabulary)
+    thinker = config["thinker_config"]
+    thinker["model_type"] = "qwen3_forced_aligner"
+    thinker["classify_num"] = classes
+    thinker["text_config"]["tie_word_embeddings"] = False
+    config["timestamp_token_id"] = prompter.timestamp
+    config["timestamp_segment_time"] = TIMESTAMP_MS
+    return config
+
+
 def build(config: dict[str, Any]) -> Any:
     """An untrained Qwen3ASRForConditionalGeneration of the configuration, in float32."""
     from qwen_asr.core.transformers_backend import (
@@ -137,7 +154,8 @@ def build(config: dict[str, Any]) -> Any:
         Qwen3ASRConfig(**config), attn_implementation="sdpa", dtype=torch.float32
     )
     model.float().to(memory_format=torch.channels_last)
-    model.thinker.lm_head.weight = model.thinker.model.embed_tokens.weight
+    if config["thinker_config"]["text_config"]["tie_word_embeddings"]:
+        model.thinker.lm_head.weight = model.thinker.model.embed_tokens.weight
     return model
 
 
@@ -147,8 +165,18 @@ def token_count(frames: int) -> int:
     return whole * CHUNK_TOKENS + (rest + 7) // 8
 
 
-def encode(tower: Any, features: Sequence[Tensor]) -> Tensor:
-    """Audio embeddings [sum of token counts, width] of clips [128, frames], one after another."""
+def token_centres(frames: int) -> Tensor:
+    """The middle of what each audio token of a clip hears, in seconds."""
+    index = torch.arange(token_count(frames))
+    chunk, place = index // CHUNK_TOKENS, index % CHUNK_TOKENS
+    return (chunk * CHUNK_FRAMES + place * TOKEN_FRAMES + TOKEN_FRAMES / 2) / 100
+
+
+def encode(tower: Any, features: Sequence[Tensor], window_chunks: int = WINDOW_CHUNKS) -> Tensor:
+    """Audio embeddings [sum of token counts, width] of clips [128, frames], one after another.
+
+    Attention stays inside windows of `window_chunks` seconds.
+    """
     chunks: list[Tensor] = []
     valid: list[int] = []
     places: list[tuple[int, int]] = []
@@ -158,8 +186,8 @@ def encode(tower: Any, features: Sequence[Tensor]) -> Tensor:
         padded = functional.pad(clip, (0, count * CHUNK_FRAMES - clip.shape[1]))
         chunks.append(padded.view(MEL_BINS, count, CHUNK_FRAMES).transpose(0, 1))
         for index in range(count):
-            window += index % WINDOW_CHUNKS == 0
-            places.append((window, index % WINDOW_CHUNKS))
+            window += index % window_chunks == 0
+            places.append((window, index % window_chunks))
             frames = min(CHUNK_FRAMES, clip.shape[1] - index * CHUNK_FRAMES)
             valid.append(token_count(frames))
     hidden = _convolve(tower, torch.cat(chunks).unsqueeze(1))
@@ -215,8 +243,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, attends: Tensor | None) -
     return mixed
 
 
-def decode(text_model: Any, embedded: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states of right-padded embeddings [batch, length, width], and those of layer one.
+def decode(text_model: Any, embedded: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Hidden states of right-padded embeddings [batch, length, width], and those of each layer.
 
     The first are the same as `text_model(inputs_embeds=embedded)` gives, whose attention is slow
     in training.
@@ -225,14 +253,13 @@ def decode(text_model: Any, embedded: Tensor) -> tuple[Tensor, Tensor]:
     positions = torch.arange(length).expand(3, rows, length)
     cosine, sine = text_model.rotary_emb(embedded, positions)
     causal = torch.ones(length, length, dtype=torch.bool).tril()
-    hidden, first = embedded, None
+    hidden, layers = embedded, []
     for layer in text_model.layers:
         normed = _rms_norm(layer.input_layernorm, hidden)
         hidden = hidden + _decoder_attention(layer.self_attn, normed, cosine, sine, causal)
         hidden = hidden + layer.mlp(_rms_norm(layer.post_attention_layernorm, hidden))
-        first = hidden if first is None else first
-    assert first is not None
-    return _rms_norm(text_model.norm, hidden), first
+        layers.append(hidden)
+    return _rms_norm(text_model.norm, hidden), layers
 
 
 def _rms_norm(norm: Any, hidden: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class Heads(nn.Module):
 
 
 @dataclass(frozen=True)
-class Losses:
+class TextLosses:
     """The losses of a batch, each the mean over its targets."""
 
     text: Tensor
@@ -46,19 +46,19 @@ class Losses:
         return torch.stack([self.text, self.phones, self.ctc]).detach()
 
 
-def losses(model: Any, heads: Heads, batch: Batch, audio_token: int) -> Losses:
+def losses(model: Any, heads: Heads, batch: Batch, audio_token: int) -> TextLosses:
     """One forward pass, under bf16 autocast."""
     thinker = model.thinker
     ids, targets = batch.sequences.ids, batch.sequences.targets
     learned = targets >= 0
     with torch.autocast("cpu", torch.bfloat16):
         audio = encode(thinker.audio_tower, batch.features)
-        hidden, first = decode(thinker.model, embed(thinker, ids, audio, audio_token).bfloat16())
+        hidden, layers = decode(thinker.model, embed(thinker, ids, audio, audio_token).bfloat16())
         logits = thinker.lm_head(hidden[learned])
         phones = heads.phones(audio)
-        heard = first[ids == audio_token]
+        heard = layers[0][ids == audio_token]
         ctc = heads.ctc(functional.rms_norm(heard, heard.shape[-1:]))
-    return Losses(
+    return TextLosses(
         functional.cross_entropy(logits.float(), targets[learned]),
         functional.cross_entropy(phones.float(), batch.phones),
         _ctc(ctc.float(), batch),

@@ -40,6 +40,11 @@ class Prompter:
         return self.ids("<|audio_pad|>")[0]
 
     @functools.cached_property
+    def timestamp(self) -> int:
+        """The id of `<timestamp>`, at which a forced aligner says a time."""
+        return self.ids("<timestamp>")[0]
+
+    @functools.cached_property
     def pad(self) -> int:
         """The id that fills a batch."""
         return self.ids("<|endoftext|>")[0]

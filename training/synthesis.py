@@ -159,6 +159,11 @@ class Clip:
         return len(self.samples) / SAMPLE_RATE
 
 
+def silence(seconds: float) -> Samples:
+    """So much of nothing."""
+    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+
+
 def random_voice(
     rng: random.Random, language: Language, *, engine: Engine | None = None, test: bool = False
 ) -> Voice:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 VOCABULARY = 2048
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 SPECIAL = (
     "<|endoftext|>",
     "<|im_start|>",

@@ -1,4 +1,4 @@
-"""Training of the tiny checkpoint on the CPU: processes of one thread each, in step.
+"""Training on the CPU: processes of one thread each, in step.
 
 The length is given in minutes of wall clock, and the learning rate follows the clock, so that it
 has come down when time is up, on any machine.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,11 @@ import torch.multiprocessing
 from torch import Tensor, nn
 
 from training import corpus as corpora
-from training.augment import NoiseBank
-from training.batches import Batch, make, phone_classes, plans
-from training.checkpoint import CheckpointFiles, export
-from training.evaluate import quick_accuracy
-from training.network import Sizes, build
-from training.objective import Heads, losses
-from training.prompts import Prompter
-from training.tokenizer import load_tokenizer
-from training.utterances import Plan
+from training.task import Settings, Task
 
 AVERAGE_DECAY = 0.998
+WARMUP = 0.02
+"""Share of the time in which the learning rate rises."""
 STATE_EVERY = 240.0
 MEASURE_EVERY = 200.0
 LOG_EVERY = 20.0
@@ -42,23 +35,6 @@ _ALLOCATOR = {
     "OMP_NUM_THREADS": "1",
 }
 """Keeps freed memory in the process: asking for it anew costs a tenth of the time."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training run is told; `batch_seconds` of audio a process and step."""
-
-    cache: Path
-    output: Path
-    minutes: float
-    seed: int = 0
-    resume: bool = False
-    processes: int = 2
-    batch_seconds: float = 100.0
-    rate: float = 1.5e-3
-    matrix_rate: float = 3e-3
-    warmup: float = 0.02
-    sizes: Sizes = field(default_factory=Sizes)
 
 
 class Lockstep:
@@ -90,7 +66,8 @@ class Meter:
     """Sums for a line of the log."""
 
     began: float
-    sums: Tensor = field(default_factory=lambda: torch.zeros(3))
+    named: tuple[str, ...]
+    sums: Tensor | float = 0.0
     steps: int = 0
     heard: float = 0.0
 
@@ -102,20 +79,24 @@ class Meter:
 
     def line(self, clock: float) -> str:
         """Mean losses and speed since `began`."""
-        text, phones, ctc = (self.sums / self.steps).tolist()
+        means = torch.as_tensor(self.sums / self.steps).tolist()
+        found = " ".join(f"{name} {mean:.4f}" for name, mean in zip(self.named, means, strict=True))
         span = clock - self.began
-        return (
-            f"text {text:.4f} phones {phones:.3f} ctc {ctc:.3f}, "
-            f"{self.heard / span:.0f} s of audio/s, {span / self.steps:.2f} s/step"
-        )
+        return f"{found}, {self.heard / span:.0f} s of audio/s, {span / self.steps:.2f} s/step"
 
 
-def optimizers(model: Any, heads: Heads, settings: Settings) -> list[torch.optim.Optimizer]:
+def learned(task: Task) -> list[tuple[str, nn.Parameter]]:
+    """All parameters by name but those that stay as they are."""
+    both = [*task.model.named_parameters(), *task.heads.named_parameters()]
+    return [(name, parameter) for name, parameter in both if parameter.requires_grad]
+
+
+def optimizers(task: Task) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers, AdamW for everything else."""
     matrices: list[Tensor] = []
     others: list[Tensor] = []
     plain: list[Tensor] = []
-    for name, parameter in [*model.named_parameters(), *heads.named_parameters()]:
+    for name, parameter in learned(task):
         if parameter.ndim < 2:
             plain.append(parameter)
         elif parameter.ndim == 2 and ".layers." in name:
@@ -124,13 +105,13 @@ def optimizers(model: Any, heads: Heads, settings: Settings) -> list[torch.optim
             others.append(parameter)
     adam = torch.optim.AdamW(
         [{"params": others, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-        lr=settings.rate,
+        lr=task.rate,
         betas=(0.9, 0.98),
         fused=True,
     )
     muon = torch.optim.Muon(
         matrices,
-        lr=settings.matrix_rate,
+        lr=task.matrix_rate,
         weight_decay=0.05,
         momentum=0.95,
         adjust_lr_fn="match_rms_adamw",
@@ -165,42 +146,49 @@ class Run:
 
     settings: Settings
     rank: int
-    model: Any
+    task: Task
     average: Any
-    heads: Heads
     optimizers: list[torch.optim.Optimizer]
     rates: list[list[float]]
-    corpus: corpora.Corpus
-    prompter: Prompter
     step: int = 0
     clock: float = 0.0
 
+    @property
+    def model(self) -> Any:
+        """The network that is trained."""
+        return self.task.model
+
+    @property
+    def heads(self) -> nn.Module:
+        """What the auxiliary losses need besides."""
+        return self.task.heads
+
     def train(self) -> None:
         """Train until time is up; process 0 logs, measures and saves."""
-        parameters = [*self.model.parameters(), *self.heads.parameters()]
+        parameters = [p for _, p in learned(self.task)]
         lockstep = Lockstep(parameters, self.rank, self.settings.processes)
         total = self.settings.minutes * 60
         began = time.monotonic() - self.clock
-        meter, measured, saved = Meter(self.clock), self.clock, self.clock
-        batches = self._batches()
+        meter, measured, saved = Meter(self.clock, self.task.named), self.clock, self.clock
+        batches = self.task.batches(self.step, self.rank)
         while self.clock < total:
+            progress = self.task.progress = self.clock / total
             batch = next(batches)
-            progress = self.clock / total
-            found = losses(self.model, self.heads, batch, self.prompter.audio)
+            found = self.task.losses(batch)
             found.total(auxiliary_weight(progress)).backward()  # type: ignore[no-untyped-call]
             self.clock = lockstep.average(time.monotonic() - began)
             nn.utils.clip_grad_norm_(parameters, 1.0)
-            self._descend(rate_factor(progress, self.settings.warmup))
+            self._descend(rate_factor(progress, WARMUP))
             if self.rank > 0:
                 continue
             self._follow()
             meter.add(found.values, batch.seconds * self.settings.processes)
             if self.clock - meter.began > LOG_EVERY:
                 self._log(f"step {self.step} {meter.line(self.clock)}")
-                meter = Meter(self.clock)
+                meter = Meter(self.clock, self.task.named)
             if self.clock - measured > MEASURE_EVERY:
                 measured = self.clock
-                self._log(quick_accuracy(self.average, self.prompter))
+                self._log(self.task.measure(self.average))
             if self.clock - saved > STATE_EVERY:
                 saved = self.clock
                 self.save()
@@ -217,30 +205,20 @@ class Run:
             "step": self.step,
             "seconds": self.clock,
         }
-        path = state_path(self.settings.cache)
+        path = state_path(type(self.task), self.settings.cache)
         part = path.with_suffix(".part")
         torch.save(state, part)
         part.replace(path)
 
     def restore(self) -> None:
         """Go on from the saved state; the time it took counts as spent."""
-        state = torch.load(state_path(self.settings.cache), weights_only=True)
+        state = torch.load(state_path(type(self.task), self.settings.cache), weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.heads.load_state_dict(state["heads"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.clock = state["step"], state["seconds"]
-
-    def _batches(self) -> Iterator[Batch]:
-        settings = self.settings
-        bank = NoiseBank(settings.seed)
-        classes = phone_classes(self.corpus)
-        groups: Iterator[list[list[Plan]]] = plans(
-            settings.seed + self.step, self.corpus, settings.batch_seconds, settings.processes
-        )
-        for group in groups:
-            yield make(group[self.rank], self.corpus, bank, self.prompter, classes)
 
     def _descend(self, scale: float) -> None:
         for optimizer, bases in zip(self.optimizers, self.rates, strict=True):
@@ -262,66 +240,55 @@ class Run:
         print(f"{self.clock / 60:6.2f} min {message}", flush=True)
 
 
-def state_path(cache: Path) -> Path:
+def state_path(task: type[Task], cache: Path) -> Path:
     """Where the state of a run lies."""
-    return cache / "state.pt"
+    return cache / task.folder / "state.pt"
 
 
-def start(rank: int, settings: Settings) -> Run:
+def start(task: type[Task], rank: int, settings: Settings) -> Run:
     """Build a process's share of a run."""
     torch.manual_seed(settings.seed)
-    corpus = corpora.load(settings.cache / "corpus")
-    files = CheckpointFiles(settings.cache / "files")
-    prompter = Prompter(load_tokenizer(files.folder))
-    config = files.configuration(settings.sizes, prompter)
-    model, average = build(config), build(config)
-    average.load_state_dict(model.state_dict())
-    rows = config["thinker_config"]["text_config"]["vocab_size"]
-    heads = Heads(settings.sizes, len(phone_classes(corpus)) + 1, rows)
-    made = optimizers(model, heads, settings)
-    run = Run(
-        settings,
-        rank,
-        model,
-        average.eval(),
-        heads,
-        made,
-        base_rates(made),
-        corpus,
-        prompter,
-    )
+    begun = task(settings, corpora.load(settings.cache / "corpus"))
+    average = begun.blank()
+    average.load_state_dict(begun.model.state_dict())
+    made = optimizers(begun)
+    run = Run(settings, rank, begun, average.eval(), made, base_rates(made))
     if settings.resume:
         run.restore()
     return run
 
 
-def _process(rank: int, settings: Settings) -> None:
+def _process(rank: int, task: type[Task], settings: Settings) -> None:
     torch.set_num_threads(1)
     if settings.processes > 1:
         dist.init_process_group(
             "gloo",
-            init_method=f"file://{(settings.cache / 'meeting').resolve()}",
+            init_method=f"file://{_meeting(task, settings).resolve()}",
             rank=rank,
             world_size=settings.processes,
         )
-    start(rank, settings).train()
+    start(task, rank, settings).train()
     if settings.processes > 1:
         dist.destroy_process_group()
 
 
-def train(settings: Settings) -> None:
+def _meeting(task: type[Task], settings: Settings) -> Path:
+    return settings.cache / task.folder / "meeting"
+
+
+def train(task: type[Task], settings: Settings) -> None:
     """Run the training in `settings.processes` processes to the end of its time, and export."""
-    (settings.cache / "meeting").unlink(missing_ok=True)
+    _meeting(task, settings).unlink(missing_ok=True)
     os.environ.update(_ALLOCATOR)
     if not settings.resume:
-        CheckpointFiles(settings.cache / "files").write(settings.seed, settings.sizes)
+        task.prepare(settings)
     torch.multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
-        _process, (settings,), nprocs=settings.processes
+        _process, (task, settings), nprocs=settings.processes
     )
-    export_state(settings.cache, settings.output)
+    export_state(task, settings.cache, settings.output)
 
 
-def export_state(cache: Path, output: Path) -> None:
+def export_state(task: type[Task], cache: Path, output: Path) -> None:
     """Write the checkpoint from the saved state of a run, finished or not."""
-    state = torch.load(state_path(cache), weights_only=True, map_location="cpu")
-    export(state["average"], CheckpointFiles(cache / "files"), output)
+    state = torch.load(state_path(task, cache), weights_only=True, map_location="cpu")
+    task.export(state["average"], cache, output)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from training import augment
 from training.corpus import Corpus, Entry, Session
 from training.domain import Language, join_words
-from training.synthesis import SAMPLE_RATE, Samples, Span
+from training.synthesis import SAMPLE_RATE, Samples, Span, silence
 
 LONGEST = 29.8  # seconds
 _FADE = 96  # samples, where speech is cut for a pause
@@ -79,6 +81,7 @@ class Utterance:
     samples: Samples
     language: Language | None
     text: str
+    words: list[Span]
     phones: list[Span]
 
 
@@ -88,30 +91,33 @@ def plan(rng: random.Random, corpus: Corpus) -> Plan:
     choice = rng.random()
     if choice < 0.03:
         return Plan(seed, None, (), rng.choice((0.5, 1.0, 2.0, 4.0, 9.0)) * rng.uniform(0.6, 1), 0)
-    session = _session(rng, corpus)
+    session = draw_session(rng, corpus)
     if choice < 0.6:
         wanted, most = 0.0, 1
     elif choice < 0.85:
         wanted, most = LONGEST, rng.randint(2, 4)
     else:
         wanted, most = rng.uniform(10.0, LONGEST), 12
-    return _speech(rng, session, seed, wanted, most)
+    return speech(rng, session.entries, seed, min(wanted, LONGEST - 1), most)
 
 
-def _session(rng: random.Random, corpus: Corpus) -> Session:
+def draw_session(rng: random.Random, corpus: Corpus) -> Session:
     """Draw a voice; the easiest, English of espeak-ng, gives way to another draw half the time."""
     session = rng.choice(corpus.sessions)
     easy = session.language == "English" and session.voice.engine == "espeak"
     return rng.choice(corpus.sessions) if easy and rng.random() < 0.5 else session
 
 
-def _speech(rng: random.Random, session: Session, seed: int, wanted: float, most: int) -> Plan:
+def speech(
+    rng: random.Random, entries: Sequence[Entry], seed: int, wanted: float, most: int
+) -> Plan:
+    """Sentences of one language in any order: at most so many, and (but for the first) seconds."""
     lead = rng.uniform(0.05, 0.3) if rng.random() < 0.85 else rng.uniform(0.0, 1.0)
     parts: list[Part] = []
     total = lead
-    for entry in rng.sample(session.entries, len(session.entries)):
+    for entry in rng.sample(entries, len(entries)):
         part = _part(rng, entry)
-        if parts and (len(parts) >= most or total + part.seconds > min(wanted, LONGEST - 1)):
+        if parts and (len(parts) >= most or total + part.seconds > wanted):
             break
         parts.append(part)
         total += part.seconds
@@ -121,7 +127,8 @@ def _speech(rng: random.Random, session: Session, seed: int, wanted: float, most
     cut = rng.random() < 0.3
     if cut:
         parts[-1] = _without_end(rng, parts[-1])
-    return Plan(seed, session.language, tuple(parts), lead, _tail(rng, cut))
+    language = entries[0].sentence.language
+    return Plan(seed, language, tuple(parts), lead, _tail(rng, cut))
 
 
 def _part(rng: random.Random, entry: Entry) -> Part:
@@ -182,56 +189,66 @@ def render(plan: Plan, corpus: Corpus, bank: augment.NoiseBank) -> Utterance:
     rng = np.random.default_rng(plan.seed)
     if plan.language is None:
         count = max(int(plan.seconds * SAMPLE_RATE), 3200)
-        silence = augment.nothing(rng, bank, count)
-        return Utterance(augment.quantised(silence), None, "", [])
-    pieces, phones, splices = [_silence(plan.lead)], [], []
+        noise = augment.nothing(rng, bank, count)
+        return Utterance(augment.quantised(noise), None, "", [], [])
+    pieces, words, phones, splices = [silence(plan.lead)], [], [], []
     at = len(pieces[0])
     for part in plan.parts:
         loudness = np.float32(10 ** (rng.uniform(-3, 3) / 20))
-        for piece, spans in _pieces(part, corpus):
-            phones += [
-                Span(text, a + at / SAMPLE_RATE, b + at / SAMPLE_RATE) for text, a, b in spans
-            ]
-            pieces.append(piece * loudness)
-            at += len(piece)
-        pieces.append(_silence(part.gap))
+        for piece in _pieces(part, corpus):
+            words += piece.after(piece.words, at)
+            phones += piece.after(piece.phones, at)
+            pieces.append(piece.samples * loudness)
+            at += len(piece.samples)
+        pieces.append(silence(part.gap))
         if part.spliced:
             splices.append(at + max(0, len(pieces[-1]) - int(0.16 * SAMPLE_RATE)))
         at += len(pieces[-1])
-    pieces.append(_silence(plan.tail))
+    pieces.append(silence(plan.tail))
     samples = augment.level(rng, augment.colour(rng, np.concatenate(pieces)))
     speech = sum(part.seconds - part.gap for part in plan.parts) * SAMPLE_RATE
     power = float(np.sqrt(np.sum(samples**2) / speech))
     samples = augment.noisy(rng, bank, samples, [*splices, len(samples)], power)
-    return Utterance(augment.quantised(samples), plan.language, plan.text, phones)
+    return Utterance(augment.quantised(samples), plan.language, plan.text, words, phones)
 
 
-def _silence(seconds: float) -> Samples:
-    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+@dataclass(frozen=True)
+class _Piece:
+    """Samples, and the words and sounds in them with their times from the first sample."""
+
+    samples: Samples
+    words: list[Span]
+    phones: list[Span]
+
+    def after(self, spans: list[Span], count: int) -> list[Span]:
+        """The spans, when the piece comes after so many samples."""
+        shift = count / SAMPLE_RATE
+        return [Span(text, a + shift, b + shift) for text, a, b in spans]
 
 
-def _pieces(part: Part, corpus: Corpus) -> list[tuple[Samples, list[Span]]]:
+def _pieces(part: Part, corpus: Corpus) -> list[_Piece]:
     """The speech of a part, in two pieces with silence between if the speaker hesitates."""
     samples = corpus.samples(part.entry)
-    cuts = [part.start, part.end]
+    cuts = [(part.first, part.start), (part.last, part.end)]
     if part.pause and part.first < part.pause[0] < part.last:
-        cuts.insert(1, part.entry.words[part.pause[0]].start)
-    made: list[tuple[Samples, list[Span]]] = []
-    for index in range(len(cuts) - 1):
-        start, end = cuts[index], cuts[index + 1]
+        cuts.insert(1, (part.pause[0], part.entry.words[part.pause[0]].start))
+    made: list[_Piece] = []
+    for index, ((first, start), (last, end)) in enumerate(pairwise(cuts)):
         piece = samples[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)].copy()
         if index > 0 and part.pause:
             _fade(piece, at_start=True)
-            made.append((_silence(part.pause[1]), []))
+            made.append(_Piece(silence(part.pause[1]), [], []))
         if index + 2 < len(cuts):
             _fade(piece, at_start=False)
-        spans = [
-            Span(text, max(a, start) - start, min(b, end) - start)
-            for text, a, b in part.entry.phones
-            if b > start and a < end
-        ]
-        made.append((piece, spans))
+        phones = [phone for phone in part.entry.phones if phone.end > start and phone.start < end]
+        words = list(part.entry.words[first:last])
+        made.append(_Piece(piece, _within(words, start, end), _within(phones, start, end)))
     return made
+
+
+def _within(spans: list[Span], start: float, end: float) -> list[Span]:
+    """Spans cut to what lies between two times and counted from the first."""
+    return [Span(text, max(a, start) - start, min(b, end) - start) for text, a, b in spans]
 
 
 def _fade(piece: Samples, *, at_start: bool) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import corpus as corpora
 from training.checkpoint import CheckpointFiles
 from training.network import Sizes
-from training.train import Run, Settings, rate_factor, start
+from training.recognizer import Recognizer
+from training.task import Settings
+from training.train import Run, rate_factor, start
 
 SMALL = Sizes(
     encoder_width=32,
@@ -23,19 +24,14 @@ SMALL = Sizes(
 )
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
-    corpora.build(folder / "corpus", seed=1, hours=0.01, processes=1)
-    CheckpointFiles(folder / "files").write(1, SMALL)
-    return folder
+@pytest.fixture(scope="module", autouse=True)
+def files(cache: Path) -> None:
+    CheckpointFiles(cache / "files").write(1, SMALL)
 
 
 def run(cache: Path, *, resume: bool = False) -> Run:
-    settings = Settings(
-        cache, cache / "out", minutes=60, resume=resume, processes=1, batch_seconds=8, sizes=SMALL
-    )
-    return start(0, settings)
+    settings = Settings(cache, cache / "out", minutes=60, resume=resume, processes=1, sizes=SMALL)
+    return start(Recognizer, 0, settings)
 
 
 def step(run: Run, scale: float) -> None:

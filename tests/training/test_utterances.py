@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training import corpus as corpora
 from training.augment import NoiseBank
 from training.corpus import SESSIONS_A_JOB, Corpus
 from training.synthesis import SAMPLE_RATE
 from training.utterances import LONGEST, plan, render
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    folder: Path = tmp_path_factory.mktemp("corpus")
-    corpora.build(folder, seed=3, hours=0.01, processes=1)
-    return corpora.load(folder)
-
-
-@pytest.fixture(scope="module")
-def bank() -> NoiseBank:
-    return NoiseBank(0)
 
 
 def test_the_corpus_holds_whole_sessions_of_one_voice_each(corpus: Corpus) -> None:
