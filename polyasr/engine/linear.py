@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ ROWS = 64
 
 class Linear(ABC):
     """One or several linear layers of the same input, shape (rows, features)."""
+
+    activations: ClassVar[torch.dtype | None] = None
+    """The number format they take inputs in and give outputs in, None: that of their weights."""
 
     def __init__(self, sources: Sequence[nn.Module]) -> None:
         layers: Sequence[Any] = sources
@@ -78,8 +81,10 @@ class Int8Linear(Linear):
 
     Inputs are rounded to 8 bits as they come, with a scale for each row (dynamic quantization;
     "vector-wise" in Dettmers et al., "LLM.int8()", 2022). Products are summed in integers, so a
-    row's result does not depend on the rows beside it.
+    row's result does not depend on the rows beside it. Other formats than float32 are converted.
     """
+
+    activations = torch.float32
 
     def __init__(self, sources: Sequence[nn.Module]) -> None:
         super().__init__(sources)
@@ -110,10 +115,14 @@ def layout(device: torch.device, dtype: str) -> type[Linear]:
     """What is fastest for a device and a number format, ``int8`` or the name of torch's."""
     if dtype == INT8:
         return Int8Linear
-    blocks = device.type == "cpu" and platform.machine() in ("x86_64", "AMD64")
-    if blocks and (dtype == "float32" or (dtype == "bfloat16" and _has_bfloat16())):
-        return BlockedLinear
-    return PlainLinear
+    return BlockedLinear if onednn_supported(device, getattr(torch, dtype)) else PlainLinear
+
+
+def onednn_supported(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes in that format there, at the speed of the machine."""
+    if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and _has_bfloat16())
 
 
 def int8_supported(device: torch.device) -> bool:

@@ -22,8 +22,8 @@ from polyasr.engine.linear import Linear
 GROWTH = 256
 """Positions by which a cache grows."""
 
-LOGIT_ROWS = 4
-"""Rows of logits, of some 150,000 numbers each, that stay in a CPU's cache."""
+LOGIT_ROWS = 1
+"""Rows of logits, of some 150,000 numbers each, that stay in the cache of a CPU's core."""
 
 
 class KeyValueCache:
@@ -58,7 +58,8 @@ class KeyValueCache:
 class Span:
     """Rows ``start`` to ``end`` of the matrix belong to one stream.
 
-    ``mask``, shape (heads per key · rows, positions), says what each row may attend to; None: all.
+    ``mask``, shape (heads per key · rows, positions), is added to the scores of each row: 0 where
+    it may attend, and minus infinity; None: it may everywhere.
     """
 
     cache: KeyValueCache
@@ -69,12 +70,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    input_norm: nn.Module
+    """A layer's linear parts, and the weights of its norms."""
+
+    input_norm: Tensor
     qkv: Linear
-    head_weight: Tensor
-    """Weights of the norms of each query and key head, shape (heads, head_dim)."""
+    head_norm: Tensor
+    """Of each query and key head, shape (heads, head_dim)."""
     out: Linear
-    mlp_norm: nn.Module
+    mlp_norm: Tensor
     gate_up: Linear
     down: Linear
 
@@ -85,25 +88,27 @@ class TorchDecoder:
     def __init__(self, model: Any, head: nn.Module, linear: type[Linear]) -> None:
         """``linear`` runs the linear layers and the head, and may take their weights."""
         attention = model.layers[0].self_attn
-        self._embed, self._norm, self._rotary = model.embed_tokens, model.norm, model.rotary_emb
+        self._embed, self._rotary = model.embed_tokens, model.rotary_emb
         self._width: int = attention.head_dim
         self._queries = attention.q_proj.out_features // self._width
         self._heads = attention.k_proj.out_features // self._width
         self._epsilon: float = attention.q_norm.variance_epsilon
-        self._layers = [self._layer(layer, linear) for layer in model.layers]
-        self._head = linear([head])
         self.device: torch.device = self._embed.weight.device
-        self.dtype: torch.dtype = self._embed.weight.dtype
+        self._cached: torch.dtype = self._embed.weight.dtype
+        self._active = linear.activations or self._cached
+        self._layers = [self._layer(layer, linear) for layer in model.layers]
+        self._norm = model.norm.weight.detach().to(self._active)
+        self._head = linear([head])
 
     def new_cache(self) -> KeyValueCache:
         """An empty cache."""
-        return KeyValueCache(len(self._layers), self._heads, self._width, self.dtype, self.device)
+        return KeyValueCache(len(self._layers), self._heads, self._width, self._cached, self.device)
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Token ids to (tokens, hidden)."""
         tokens = torch.tensor(ids, dtype=torch.long, device=self.device)
         embedded: Tensor = self._embed(tokens)
-        return embedded
+        return embedded.to(self._active)
 
     def extend(self, inputs: Sequence[tuple[KeyValueCache, Tensor]]) -> list[Tensor]:
         """Run (positions, hidden) behind each cache; returns the hidden states of the last layer.
@@ -115,37 +120,37 @@ class TorchDecoder:
             cache.reserve(len(rows))
             spans.append(Span(cache, start, start + len(rows), self._mask(cache, len(rows))))
             start += len(rows)
-        hidden = torch.cat([rows for _, rows in inputs])
+        hidden = torch.cat([rows.to(self._active) for _, rows in inputs])
         cos, sin = self._rotation(spans, hidden)
         for number, layer in enumerate(self._layers):
             hidden = hidden + self._attend(number, layer, hidden, spans, cos, sin)
-            gate, up = layer.gate_up.parts(layer.mlp_norm(hidden))
-            hidden = hidden + layer.down(functional.silu(gate) * up)
+            gate, up = layer.gate_up.parts(self._normed(hidden, layer.mlp_norm))
+            hidden = hidden + layer.down(functional.silu(gate).mul_(up))
         for span in spans:
             span.cache.length += span.end - span.start
         return [hidden[span.start : span.end] for span in spans]
 
     def likeliest(self, hidden: Tensor) -> tuple[list[int], list[float]]:
         """The likeliest token after each position and its log-probability."""
-        logits = self._head(self._norm(hidden))
+        logits = self._head(self._normed(hidden, self._norm))
         rows = LOGIT_ROWS if self.device.type == "cpu" else max(1, len(logits))
         tokens: list[int] = []
         logprobs: list[float] = []
         for part in map(Tensor.float, torch.split(logits, rows)):
-            best = part.max(dim=-1)
-            tokens += best.indices.tolist()
-            logprobs += (best.values - torch.logsumexp(part, dim=-1)).tolist()
+            best, indices = part.max(dim=-1, keepdim=True)
+            tokens += indices.flatten().tolist()
+            logprobs += (part - best).exp_().sum(dim=-1).log_().neg_().tolist()
         return tokens, logprobs
 
     def _layer(self, source: Any, linear: type[Linear]) -> _Layer:
         attention, mlp = source.self_attn, source.mlp
-        norms = [attention.q_norm.weight] * self._queries + [attention.k_norm.weight] * self._heads
+        heads = [attention.q_norm.weight] * self._queries + [attention.k_norm.weight] * self._heads
         return _Layer(
-            source.input_layernorm,
+            source.input_layernorm.weight.detach().to(self._active),
             linear([attention.q_proj, attention.k_proj, attention.v_proj]),
-            torch.stack(norms).detach(),
+            torch.stack(heads).detach().to(self._active),
             linear([attention.o_proj]),
-            source.post_attention_layernorm,
+            source.post_attention_layernorm.weight.detach().to(self._active),
             linear([mlp.gate_proj, mlp.up_proj]),
             linear([mlp.down_proj]),
         )
@@ -159,34 +164,46 @@ class TorchDecoder:
         cos: Tensor,
         sin: Tensor,
     ) -> Tensor:
-        rows = len(hidden)
-        q, k, v = layer.qkv.parts(layer.input_norm(hidden))
-        heads = torch.cat([q, k], dim=-1).view(rows, -1, self._width)
-        heads = functional.rms_norm(heads, (self._width,), eps=self._epsilon) * layer.head_weight
-        heads = heads * cos + _half_rotated(heads) * sin
+        qkv = layer.qkv(self._normed(hidden, layer.input_norm))
+        qkv = qkv.view(len(hidden), -1, self._width)
+        heads = self._normed(qkv[:, : -self._heads], layer.head_norm)
+        heads = (heads * cos + _half_rotated(heads) * sin).to(self._cached)
         queries, keys = torch.split(heads, [self._queries, self._heads], dim=1)
-        values = v.view(rows, self._heads, self._width)
-        attended = torch.empty_like(queries)
+        values = qkv[:, -self._heads :]
+        attended = []
         for span in spans:
             own = slice(span.start, span.end)
             all_keys, all_values = span.cache.write(number, keys[own], values[own])
-            attended[own] = self._attended(queries[own], all_keys, all_values, span.mask)
-        return layer.out(attended.flatten(1))
+            attended.append(self._attended(queries[own], all_keys, all_values, span.mask))
+        return layer.out(_joined(attended).to(self._active))
+
+    def _normed(self, rows: Tensor, weight: Tensor) -> Tensor:
+        """The root-mean-square norm of Qwen3, computed in float32 and rounded before its weight."""
+        exact = rows.float()
+        scale = exact.square().mean(dim=-1, keepdim=True).add_(self._epsilon).rsqrt_()
+        return (exact * scale).to(weight.dtype).mul_(weight)
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Any:
-        """Attention of (rows, query heads, width); heads that share a key are rows beside it."""
+        """Attention of (rows, query heads, width) to (heads, positions, width); (rows, hidden)."""
         rows = len(queries)
+        if rows == 1:
+            found = functional.scaled_dot_product_attention(
+                queries.transpose(0, 1)[None], keys[None], values[None], enable_gqa=True
+            )
+            return found.view(1, -1)
+        # Heads that share a key are rows beside each other, which is faster but for a single row.
         grouped = queries.view(rows, self._heads, -1, self._width).permute(1, 2, 0, 3).flatten(1, 2)
         found = functional.scaled_dot_product_attention(
             grouped[None], keys[None], values[None], attn_mask=mask
         )[0]
-        return found.view(self._heads, -1, rows, self._width).permute(2, 0, 1, 3).flatten(1, 2)
+        return found.view(self._heads, -1, rows, self._width).permute(2, 0, 1, 3).flatten(1)
 
     def _mask(self, cache: KeyValueCache, rows: int) -> Tensor | None:
         if rows == 1:
             return None
-        allowed = torch.ones(rows, cache.length + rows, dtype=torch.bool, device=self.device)
-        return allowed.tril(cache.length).repeat(self._queries // self._heads, 1)
+        shape = (rows, cache.length + rows)
+        forbidden = torch.full(shape, -torch.inf, dtype=self._cached, device=self.device)
+        return forbidden.triu(cache.length + 1).repeat(self._queries // self._heads, 1)
 
     def _rotation(self, spans: Sequence[Span], like: Tensor) -> tuple[Tensor, Tensor]:
         positions = torch.cat(
@@ -195,8 +212,12 @@ class TorchDecoder:
                 for s in spans
             ]
         )
-        cos, sin = self._rotary(like, positions[None])
+        cos, sin = self._rotary(like, positions[None])  # in the format of the activations
         return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _half_rotated(heads: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from polyasr.engine.backend import Window
 from polyasr.engine.linear import Linear
+from polyasr.engine.torch_chunks import ChunkEmbedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,13 @@ class TorchEncoder:
         """``linear`` runs the linear layers, and may take their weights."""
         self._tower = tower
         self.window_frames: int = self._tower.n_window_infer
-        self._chunk: int = 2 * self._tower.n_window
+        self._chunks = ChunkEmbedder(tower)
         self._layers = [_layer(layer, linear) for layer in self._tower.layers]
         self._n_heads: int = self._tower.layers[0].self_attn.num_heads
-        weight = self._tower.conv2d1.weight
-        self._device, self._dtype = weight.device, weight.dtype
 
     def encode(self, windows: Sequence[Window]) -> list[Tensor]:
         """The embeddings of each window, shape (tokens, hidden of the decoder)."""
-        pieces = self._convolved(windows)
+        pieces = self._chunks.embed(windows)
         lengths = [len(piece) for piece in pieces]
         hidden = torch.cat(pieces)
         for layer in self._layers:
@@ -60,28 +59,6 @@ class TorchEncoder:
         projected: Tensor = tower.proj2(tower.act(tower.proj1(tower.ln_post(hidden))))
         return list(torch.split(projected, lengths))
 
-    def _convolved(self, windows: Sequence[Window]) -> list[Tensor]:
-        """Three convolutions over each chunk of ``2 * n_window`` frames.
-
-        A shorter chunk is padded for them when it has others beside it, also in other windows, and
-        what comes of the padding is dropped.
-        """
-        tower, chunk = self._tower, self._chunk
-        found = []
-        for window in windows:
-            features = torch.from_numpy(window.mel).to(self._device, self._dtype)
-            chunks = list(torch.split(features, chunk))
-            if window.among_others or len(chunks) > 1:
-                chunks[-1] = functional.pad(chunks[-1], (0, 0, 0, chunk - len(chunks[-1])))
-            convolved = torch.stack(chunks).transpose(1, 2).unsqueeze(1)
-            for layer in (tower.conv2d1, tower.conv2d2, tower.conv2d3):
-                convolved = functional.gelu(layer(convolved))
-            embedded = tower.conv_out(convolved.permute(0, 3, 1, 2).flatten(2))
-            positions = tower.positional_embedding.positional_embedding[: embedded.shape[1]]
-            embedded = embedded + positions.to(embedded.dtype)
-            found.append(embedded.flatten(0, 1)[: convolved_length(len(window.mel), chunk)])
-        return found
-
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         rows = len(queries)
         q, k, v = (
@@ -92,19 +69,7 @@ class TorchEncoder:
         return found[0].transpose(0, 1).flatten(1)
 
 
-def convolved_length(frames: int, chunk: int) -> int:
-    """Audio tokens for so many mel frames: three convolutions of stride 2 over each chunk."""
-    full, rest = divmod(frames, chunk)
-    return full * _halved_thrice(chunk) + _halved_thrice(rest)
-
-
 _HALF_LIMIT = torch.finfo(torch.float16).max - 1000
-
-
-def _halved_thrice(frames: int) -> int:
-    for _ in range(3):
-        frames = -(-frames // 2)
-    return frames
 
 
 def _layer(source: Any, linear: type[Linear]) -> _Layer:

@@ -11,7 +11,7 @@ from polyasr.engine.backend import Window
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import RANGE, normalized
 from polyasr.engine.qwen_torch import QwenTorch
-from polyasr.engine.torch_encoder import convolved_length
+from polyasr.engine.torch_chunks import convolved_length
 from polyasr.engine.vocabulary import pieces, plain_ids
 from polyasr.pipeline.types import Hypothesis
 from polyasr.samples import SAMPLE_RATE, Samples
