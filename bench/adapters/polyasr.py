@@ -66,7 +66,8 @@ class _Stream:
                 covered = _seconds(message.recognized_through_seq, self._sent)
                 yield Heard(message.text, is_final=True, covered=covered)
             else:
-                yield Heard(message.partial)
+                settled = message.settled
+                yield Heard(message.partial, None if settled is None else settled.committed)
         if not is_over:
             raise StreamFailed("the server was done without a final")
 

@@ -88,8 +88,11 @@ async def serve_polyasr(log_dir: str) -> None:
         await trio.sleep_forever()
 
 
-async def serve_echo() -> None:
-    """The same socket layer with nothing behind it: an acknowledgement for each frame."""
+async def serve_echo(task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+    """The same socket layer with nothing behind it: an acknowledgement for each frame.
+
+    The task starts with the server's address.
+    """
     app = QuartTrio("echo")
 
     @app.websocket("/ws/transcribe")
@@ -104,7 +107,9 @@ async def serve_echo() -> None:
                 await websocket.close(1000)
 
     with listen("127.0.0.1", 0) as listener:
-        print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        print(address, flush=True)
+        task_status.started(address)
         await hypercorn.trio.serve(app, hypercorn_config(listener))
 
 
