@@ -1,5 +1,6 @@
 # `make demo` shows it working; `make serve` runs it; `make test` and `make lint` check it, and
-# `make soak` for half an hour: a thousand broken networks, 200,000 hostile messages.
+# `make soak` for half an hour: a thousand broken networks, 200,000 hostile messages;
+# `make bench` measures, in under ten minutes.
 # All of them first set up what they need, in .venv and once: see tools/setup.sh.
 # Another Python than the first that fits: make PYTHON=python3.12 demo
 
@@ -7,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 SETUP := tools/setup.sh setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo serve test soak lint clean
+.PHONY: demo serve test soak bench lint clean
 
 demo: $(VENV)/.installed
 	@$(RUN) polyasr demo
@@ -20,6 +21,11 @@ test: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	$(RUN) pytest -m seeds --soak
+
+bench: $(VENV)/.installed-dev
+	@mkdir -p .cache/bench
+	$(RUN) bench dictation --run 32@1 8x28@8 16x28@16 --ramp --limit 32 \
+		--out .cache/bench/bench.json --html .cache/bench/bench.html
 
 lint: $(VENV)/.installed-dev
 	$(RUN) ruff check
