@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -36,6 +37,15 @@ def commit() -> Commit | None:
         )
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def weights(directory: Path) -> str:
+    """SHA-256 of a checkpoint's weights, "" where there are none."""
+    files = sorted(directory.glob("*.safetensors"))
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(file.read_bytes())
+    return whole.hexdigest() if files else ""
 
 
 def packages() -> dict[str, str]:

@@ -41,7 +41,7 @@ class Run:
     system: str
     adapter: str
     described: dict[str, str]
-    """What the server says of itself."""
+    """What the server says of itself; ``weights`` is the SHA-256 of its model's."""
     clips: str
     """The name of the corpus in `DictationResult.corpora`."""
     streams: int

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import trio
 
+from bench import provenance
 from bench.adapters import ADAPTERS
 from bench.adapters.port import Adapter
 from bench.dictation.corpus import Clip
@@ -19,8 +21,10 @@ from bench.dictation.observed import Observed
 from bench.dictation.processes import metered, server_of
 from bench.dictation.ramp import ramp
 from bench.dictation.results import Capacity, Objective, Run, Timeline
+from polyasr.checkpoint import BUNDLED
 from polyasr.errors import PolyasrError
 from polyasr.samples import from_pcm16
+from polyasr.settings import TINY
 
 LEVELS = 400
 """Pieces of a timeline's audio."""
@@ -177,6 +181,8 @@ class Session:
             except PolyasrError as error:
                 self._warned(f"{system.name} does not say what it is: {error}")
                 told = {}
+            if model := _weights(system, told):
+                told["weights"] = model
             self._described[system.name] = told
         return self._described[system.name]
 
@@ -205,6 +211,14 @@ def timeline(clip: Clip, observed: Observed) -> Timeline:
         words=tuple((word.text, word.start, word.end) for word in clip.words),
         events=observed.events,
     )
+
+
+def _weights(system: System, told: Mapping[str, str]) -> str:
+    """The hash of the model's weights, where they lie on this machine and the server says where."""
+    model = told.get("model", "")
+    if server_of(system.url) is None or not model:
+        return ""
+    return provenance.weights(BUNDLED if model == TINY else Path(model))
 
 
 def _adapter(system: System, url: str, key: str | None) -> Adapter:

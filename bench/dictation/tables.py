@@ -126,7 +126,8 @@ def _drift(drift: Drift | None) -> str:
 
 
 def _told(described: dict[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in described.items())
+    shortened = described | {"weights": described.get("weights", "")[:12]}
+    return ", ".join(f"{name} {value}" for name, value in shortened.items() if value)
 
 
 def remarks(runs: Sequence[Run]) -> Iterator[str]:
