@@ -27,6 +27,7 @@ from bench.dictation.session import Plan, Session, System
 from bench.dictation.tables import report
 from polyasr.commands.demo import open_server
 from polyasr.errors import ungrouped
+from polyasr.settings import OPTIONS
 
 KEY = "BENCH_API_KEY"
 ROUNDS = ("48@1", "8x28@8")
@@ -80,6 +81,14 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--limit", type=int, default=LIMIT, help=f"of the ramp ({LIMIT})")
     parser.add_argument("--timeout", type=float, default=10.0, help="for a final, in seconds (10)")
     parser.add_argument("--unpaced", action="store_true", help="as fast as the server takes it")
+    parser.add_argument(
+        "--setting",
+        nargs="+",
+        default=[],
+        type=_checked(_setting),
+        metavar="NAME=VALUE",
+        help="of the server that is started, like partial_interval_sec=0.4",
+    )
     parser.add_argument("--cold", action="store_true", help="the first clip tells of a cold server")
     parser.add_argument("--no-batch", action="store_true", help="ask for no text of the whole")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result")
@@ -151,7 +160,7 @@ async def _measure(
     commit = provenance.commit()
     pace = Pace(arguments.timeout, paced=not arguments.unpaced)
     with ungrouped():
-        async with _systems(arguments.systems, told) as systems:
+        async with _systems(arguments.systems, dict(arguments.setting), told) as systems:
             plan = Plan(
                 systems,
                 corpora,
@@ -174,7 +183,12 @@ async def _measure(
         host=provenance.host(None),
         commit=commit,
         packages=provenance.packages(),
-        settings={"timeout": pace.timeout, "paced": pace.paced, "seed": arguments.seed},
+        settings={
+            "timeout": pace.timeout,
+            "paced": pace.paced,
+            "seed": arguments.seed,
+            **dict(arguments.setting),
+        },
         corpora={name: digest(each) for name, each in corpora.items()},
         runs=runs,
         capacities=capacities,
@@ -183,13 +197,13 @@ async def _measure(
 
 @asynccontextmanager
 async def _systems(
-    given: Sequence[System], told: Callable[[str], object]
+    given: Sequence[System], settings: dict[str, str], told: Callable[[str], object]
 ) -> AsyncIterator[Sequence[System]]:
     if given:
         yield given
         return
     told("starting a server")
-    async with open_server(**OWN_SETTINGS) as url:
+    async with open_server(**OWN_SETTINGS | settings) as url:
         address = url.replace("http", "ws", 1) + "/ws/transcribe"
         yield [System(OWN, OWN, address)]
 
@@ -200,6 +214,13 @@ def _objective(text: str) -> Objective:
         return replace(Objective(), **limits)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{text!r} is not like first_partial=0.9,final=0.3") from error
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or name not in OPTIONS:
+        raise ValueError(f"{text!r} is not NAME=VALUE; `polyasr config` lists the names")
+    return name, value
 
 
 def _checked(parse: Callable[[str], object]) -> Callable[[str], object]:
