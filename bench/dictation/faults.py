@@ -51,7 +51,7 @@ def _rewrites(observed: Observed) -> Iterator[Fault]:
     promised = ""
     for event in observed.shown:
         heard = event.heard
-        now = heard.text if heard.is_final else heard.committed
+        now = heard.promised
         if not heard.text.startswith(promised):
             now = now if now is not None else heard.text
             yield Fault("committed rewrite", event.at, f"{promised[-40:]!r} became {now[-40:]!r}")

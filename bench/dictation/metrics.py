@@ -131,12 +131,9 @@ def _texts(observed: Observed) -> list[tuple[float, str]]:
 
 def _commit_lags(clip: Clip, observed: Observed, final: str) -> tuple[Timed, ...]:
     """What a final says is promised with it."""
-    promised = [
-        (event.at, event.heard.text if event.heard.is_final else event.heard.committed)
-        for event in observed.shown
-    ]
     if all(event.heard.committed is None for event in observed.shown):
         return ()
+    promised = [(event.at, event.heard.promised) for event in observed.shown]
     told = [(at, text) for at, text in promised if text is not None]
     return _lags(clip, told, final, observed.failure is None)
 

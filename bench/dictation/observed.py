@@ -19,6 +19,11 @@ class Heard:
     is_final: bool = False
     covered: float | None = None
 
+    @property
+    def promised(self) -> str | None:
+        """What will not change: of a final, all."""
+        return self.text if self.is_final else self.committed
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -42,12 +42,15 @@ def page(results: Sequence[DictationResult]) -> str:
 
 def _result(result: DictationResult) -> str:
     runs = result.runs
-    parts = [
-        f'<p class="about">{html.escape(tables.heading(result))}</p>',
-        "<h2>What a person waits for</h2>",
-        "<p>p50 / p95 / p99, in seconds. What never came counts as longer than all.</p>",
-        _table(tables.delays(runs)),
-        plots.distributions(runs) if runs else "",
+    parts = [f'<p class="about">{html.escape(tables.heading(result))}</p>']
+    if result.is_paced:
+        parts += [
+            "<h2>What a person waits for</h2>",
+            "<p>p50 / p95 / p99, in seconds. What never came counts as longer than all.</p>",
+            _table(tables.delays(runs)),
+            plots.distributions(runs),
+        ]
+    parts += [
         "<h2>What is in the text</h2>",
         "<p>Rates with 95 % intervals. NE: words taken back for each word of the final.</p>",
         _table(tables.words(runs)),
@@ -58,7 +61,8 @@ def _result(result: DictationResult) -> str:
     if result.capacities:
         parts += ["<h2>Streams at once</h2>", plots.capacity(result.capacities)]
         parts += [_table(tables.capacity(each)) for each in result.capacities]
-    parts += ["<h2>One utterance</h2>", *_utterances(runs)]
+    if result.is_paced:
+        parts += ["<h2>One utterance</h2>", *_utterances(runs)]
     return "\n".join(parts)
 
 
@@ -78,7 +82,7 @@ def _texts(timeline: Timeline) -> str:
     events = plots.partials(timeline)
     for event in [*events[:-1][:SHOWN_EVENTS], *events[-1:]]:
         heard = event.heard
-        settled = heard.text if heard.is_final else heard.committed or ""
+        settled = heard.promised or ""
         if not heard.text.startswith(settled):
             settled = ""
         rest = html.escape(heard.text[len(settled) :])

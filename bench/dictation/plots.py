@@ -108,7 +108,7 @@ def _draw_words(axes: Axes, timeline: Timeline) -> None:
     last = max([timeline.seconds, *(event.at for event in timeline.events)])
     said = [(end, number + 1) for number, (_, _, end) in enumerate(timeline.words)]
     shown = [(event.at, len(tokens(event.heard.text))) for event in timeline.events]
-    promised = [(event.at, len(tokens(event.heard.committed or ""))) for event in timeline.events]
+    promised = [(event.at, len(tokens(event.heard.promised or ""))) for event in timeline.events]
     _stairs(axes, said, last, color=FAINT, label="said", ls="--")
     _stairs(axes, shown, last, color=COLORS[0], label="shown")
     if any(event.heard.committed for event in timeline.events):

@@ -103,6 +103,11 @@ class DictationResult:
     runs: tuple[Run, ...]
     capacities: tuple[Capacity, ...]
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether it was spoken at the speed of speech; otherwise delays mean nothing."""
+        return bool(self.settings.get("paced", True))
+
 
 def write(result: DictationResult, file: Path) -> None:
     """Write a result for `read`. Raises OSError."""

@@ -17,7 +17,8 @@ LATE_SEC = 0.1
 def report(result: DictationResult) -> str:
     """What was measured where, a table of the runs, what they are not to be blamed for, and the
     capacities."""
-    parts = [heading(result), delays(result.runs), words(result.runs), load(result.runs)]
+    parts = [heading(result)] + ([delays(result.runs)] if result.is_paced else [])
+    parts += [words(result.runs), load(result.runs)]
     parts += [*remarks(result.runs), *(capacity(each) for each in result.capacities)]
     return "\n\n".join(parts)
 

@@ -19,6 +19,7 @@ from bench.dictation.observed import Event, Heard, Observed
 from bench.dictation.page import page
 from bench.dictation.results import Capacity, DictationResult, Objective, Run, write
 from bench.dictation.session import timeline
+from bench.dictation.tables import report
 from bench.results import Host
 from tests.bench.scripted_server import clip
 
@@ -74,6 +75,12 @@ def test_a_page_stands_alone_and_holds_what_was_measured() -> None:
     assert not any(loaded in text for loaded in ("<script", "<link", "<img", " src=", "@import"))
     assert "One utterance" in text and "one two three" in text
     assert page([result(run(SLOW))]) == page([result(run(SLOW))])
+
+
+def test_what_was_not_spoken_at_the_speed_of_speech_has_no_delays() -> None:
+    unpaced = replace(result(run(SLOW)), settings={"paced": False}, capacities=())
+    assert "first partial" not in page([unpaced]) + report(unpaced)
+    assert "RTFx" in page([unpaced]) and "RTFx" in report(unpaced)
 
 
 def test_pictures_are_whole_svg() -> None:
