@@ -13,14 +13,14 @@ from bench.dictation.results import DictationResult, Run, Timeline
 SHOWN_EVENTS = 60
 """Of an utterance; a long one has thousands."""
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 1180px;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 1320px;
        margin: 2rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .4rem; }
 .about { color: #6b7280; white-space: pre-line; font-size: .85rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .82rem; margin: .8rem 0; }
-th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #e5e7eb; }
+th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid #e5e7eb; }
 th { color: #6b7280; font-weight: 600; } td { font-variant-numeric: tabular-nums; }
 th, td { white-space: nowrap; } .text td { white-space: normal; }
 svg { width: 100%; height: auto; }
