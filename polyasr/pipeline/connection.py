@@ -139,7 +139,7 @@ class Conversation:
             case messages.Flush() as request:
                 self._note(request)
         if self._session is not None:
-            await self._session.drained()
+            await self._session.has_room()
         await self.line.outbox.has_room()
 
     def leave(self) -> None:

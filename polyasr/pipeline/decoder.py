@@ -10,19 +10,25 @@ import trio
 from polyasr.pipeline.types import LONGEST_CHUNK, Audio, AudioChunk, EndOfAudio, Flush, Mark
 from polyasr.protocol import messages
 from polyasr.protocol.session import AudioReceived, End, Note
-from polyasr.samples import from_pcm16
+from polyasr.samples import SAMPLE_RATE, from_pcm16
+
+MAX_CHUNKS = 600
+"""A minute of 100 ms frames …"""
+MAX_SAMPLES = 60 * SAMPLE_RATE
+"""… or of any other; 4 MB."""
 
 
 class Backlog:
-    """Audio that was acknowledged and that no stage has taken yet, then the end of it.
+    """Audio that was acknowledged and that the detector has not taken yet, then the end of it.
 
     Adding never waits, so that a frame is either journaled and here, or neither. What bounds it is
-    that a connection reads no further message before the backlog has ``drained``: it holds what one
-    message has brought, and what that message has released.
+    that a connection reads no further message before the backlog ``has_room``: it holds a minute,
+    and besides what one message has brought, and what that message has released.
     """
 
     def __init__(self) -> None:
         self._items: deque[Audio] = deque()
+        self._n_samples = 0
         self._position = 0
         self._through_seq = 0
         self._changed = trio.Event()
@@ -32,6 +38,7 @@ class Backlog:
         for chunk in _chunks(received, self._position, self._through_seq):
             self._items.append(chunk)
             self._position += len(chunk.samples)
+            self._n_samples += len(chunk.samples)
         self._through_seq = received.through_seq
         self._tell()
 
@@ -46,23 +53,33 @@ class Backlog:
         self._items.append(EndOfAudio(end.stop_id, end.through_seq, end.complete))
         self._tell()
 
-    async def drained(self) -> None:
-        """Wait until the stages have taken all that was added."""
-        while self._items:
+    async def has_room(self) -> None:
+        """Wait until the detector has taken most of what was added."""
+        while len(self._items) > MAX_CHUNKS or self._n_samples > MAX_SAMPLES:
             await self._changed.wait()
 
-    async def pass_on(self, audio: trio.MemorySendChannel[Audio]) -> None:
-        """The stage: the audio out, until its end has gone through."""
-        with audio:
-            while True:
-                while not self._items:
-                    await self._changed.wait()
-                item = self._items[0]
-                await audio.send(item)
-                self._items.popleft()
-                self._tell()
-                if isinstance(item, EndOfAudio):
-                    return
+    def __enter__(self) -> Backlog:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """No stage takes any more."""
+        self._items.clear()
+        self._n_samples = 0
+        self._tell()
+
+    def __aiter__(self) -> Backlog:
+        return self
+
+    async def __anext__(self) -> Audio:
+        """The next for the detector, which knows the end when it sees it."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._items:
+            await self._changed.wait()
+        item = self._items.popleft()
+        if isinstance(item, AudioChunk):
+            self._n_samples -= len(item.samples)
+        self._tell()
+        return item
 
     def _tell(self) -> None:
         self._changed.set()

@@ -17,14 +17,12 @@ from polyasr.pipeline.recognizer import Heard, recognize
 from polyasr.pipeline.record import UNRECORDED, Record
 from polyasr.pipeline.results import event_message, partial_message, segment_message
 from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
-from polyasr.pipeline.types import Audio, Engine, Final, Partial, Result, Segment
+from polyasr.pipeline.types import Engine, Final, Partial, Result, Segment
 from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.protocol import messages
 from polyasr.protocol.frames import Frame
 from polyasr.protocol.session import Session
 
-AUDIO_CHUNKS = 600
-"""Chunks of at most 1 s that wait for the detector: a minute of 100 ms frames."""
 DETACHED = '{"type": "detached"}'
 """Noted in the record when a connection is heard no more; what it is still told comes after it."""
 PASSAGE_EVENTS = 64
@@ -107,25 +105,23 @@ class HeldSession:
             self._backlog.end(end)
         return end is not None
 
-    async def drained(self) -> None:
+    async def has_room(self) -> None:
         """Wait until there is room for more audio."""
-        await self._backlog.drained()
+        await self._backlog.has_room()
 
     async def recognize(self, engine: Engine) -> None:
         """Run the stages until the final is there. Raises what a stage raises, in groups."""
-        to_vad, audio = trio.open_memory_channel[Audio](AUDIO_CHUNKS)
         to_recognizer, heard = trio.open_memory_channel[Heard](PASSAGE_EVENTS)
         to_client, results = trio.open_memory_channel[Result](1)
         detector, changes = engine.open_detector(), to_client.clone()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._backlog.pass_on, to_vad)
             if self.options.speaker_filter:
                 to_filter, passages = trio.open_memory_channel[Detected](PASSAGE_EVENTS)
                 judge = SpeakerFilter(engine.speaker_encoder)
-                nursery.start_soon(detect_speech, detector, audio, to_filter, changes)
+                nursery.start_soon(detect_speech, detector, self._backlog, to_filter, changes)
                 nursery.start_soon(filter_speakers, judge, passages, to_recognizer)
             else:
-                nursery.start_soon(detect_speech, detector, audio, to_recognizer, changes)
+                nursery.start_soon(detect_speech, detector, self._backlog, to_recognizer, changes)
             nursery.start_soon(recognize, engine, self.options.recognizer, heard, to_client)
             nursery.start_soon(self._deliver, results)
 

@@ -9,9 +9,10 @@ so that passages depend on the audio alone and never on how it arrived.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import AsyncIterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import trio
@@ -42,6 +43,10 @@ WINDOWS_A_CALL = 64
 
 Detected = Speech | Silence | Endpoint | Flush | Mark | EndOfAudio
 """What the detector makes of audio."""
+
+
+class AudioSource(AbstractContextManager[object], AsyncIterable[Audio], Protocol):
+    """Where the detector takes audio from; it closes it behind itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ def _speech(window: Window, is_voiced: bool) -> Speech:
 
 async def detect_speech(
     detector: SpeechDetector,
-    audio: trio.MemoryReceiveChannel[Audio],
+    audio: AudioSource,
     passages: trio.MemorySendChannel[Detected],
     changes: trio.MemorySendChannel[SpeechChange] | None = None,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.emitter import ROOM
 from polyasr.protocol.frames import Frame, encode
 from polyasr.protocol.session import Limits
-from tests.fakes import LoudnessDetector, silence, tone
+from tests.fakes import LoudnessDetector, ScriptedEngine, silence, tone
 from tests.peers import ScriptedClient, sessions
 
 CODES = {
@@ -133,6 +134,38 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded(
         await wait_all_tasks_blocked()
         unheard = client._said.statistics().current_buffer_used
         assert unheard >= 9 * ROOM - 2
+        client.hang_up()
+        server.registry._nursery.cancel_scope.cancel()
+
+
+class Stuck(LoudnessDetector):
+    """A detector that has stopped working."""
+
+    async def probabilities(self, windows: NDArray[np.float32]) -> list[float]:
+        await trio.sleep_forever()
+        return []
+
+
+@pytest.mark.parametrize("out_of_order", [False, True])
+async def test_what_a_session_holds_at_the_worst_is_below_40_MiB(
+    out_of_order: bool, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is taken from the server; the audio comes in the largest messages there can be."""
+    frame = bytes(2**20 - 16)
+    monkeypatch.setattr(ScriptedEngine, "open_detector", lambda self: Stuck())
+    async with sessions() as server:
+        client = server.connect()
+        await client.start()
+        tracemalloc.start()
+        order = (*range(1, 16), 0) if out_of_order else range(16)
+        for sequence in (*order, *range(16, 40)):
+            await client.raw(encode(Frame(sequence, frame)))
+        await wait_all_tasks_blocked()
+        unread = client._said.statistics().current_buffer_used * len(frame)
+        held = tracemalloc.get_traced_memory()[0] - unread
+        tracemalloc.stop()
+        assert unread
+        assert 2**20 < held < 40 * 2**20
         client.hang_up()
         server.registry._nursery.cancel_scope.cancel()
 
