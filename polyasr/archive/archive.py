@@ -23,7 +23,7 @@ from polyasr.archive.store import (
     safe_name,
 )
 from polyasr.archive.uploads import Copy, Upload, UploadRecord
-from polyasr.archive.writer import Writer
+from polyasr.archive.writer import AppendedFile, Writer
 from polyasr.health import NO_ARCHIVE, ArchiveStatus
 from polyasr.pipeline.record import UNRECORDED, Record, Recorder
 from polyasr.settings import Settings
@@ -148,7 +148,7 @@ class DiskArchive:
 
     def _end_upload(self, path: Path, document: bytes) -> None:
         make_directory(path.parent, self._store.root)
-        path.with_suffix(".json").write_bytes(document)
+        AppendedFile(lambda: path.with_suffix(".json")).append(document)
         self._store.live.discard(path)
 
 

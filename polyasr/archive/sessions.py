@@ -15,6 +15,10 @@ AUDIO_EVERY_SEC = 1.0
 """How often at most it is noted how far the audio and the acknowledgements are."""
 ACK = '{"type": "ack"'
 """How an acknowledgement begins on the wire."""
+PARTIAL = '{"type": "partial"'
+LONG_TEXT = 2000
+"""Characters of a partial from which on only what is new of it is noted. The texts of an hour, each
+whole, would be larger than its audio."""
 
 
 class SessionRecord:
@@ -38,6 +42,7 @@ class SessionRecord:
         self._lost = 0
         self._audio: str | None = None
         self._ack: str | None = None
+        self._shown: dict[str, str] = {}
         self._noted_at = self._began
         self._note({"type": "opened", **opened})
 
@@ -57,7 +62,8 @@ class SessionRecord:
             self._note_now_and_then()
         else:
             self._note_progress()
-            self._write(text)
+            is_long = len(text) > LONG_TEXT and text.startswith(PARTIAL)
+            self._write(self._shortened(text) if is_long else text)
 
     def end_audio(self) -> None:
         """All audio is there."""
@@ -87,6 +93,16 @@ class SessionRecord:
             lost = {"audio_bytes": self._pcm.lost, "event_bytes": self._events.lost}
             self._note({"type": "dropped", **lost})
 
+    def _shortened(self, text: str) -> str:
+        """A partial without what its texts have in common with those of the last long one."""
+        fields = json.loads(text)
+        kept = {}
+        for name in fields.keys() & {"partial", "committed"}:
+            before, self._shown[name] = self._shown.get(name, ""), fields[name]
+            kept[name] = common_length(before, fields[name])
+            fields[name] = fields[name][kept[name] :]
+        return json.dumps({**fields, "kept": kept}, ensure_ascii=False)
+
     def _note(self, event: Mapping[str, object]) -> None:
         self._write(json.dumps(event, ensure_ascii=False))
 
@@ -94,3 +110,15 @@ class SessionRecord:
         t_ms = round(1000 * (trio.current_time() - self._began))
         line = f'{{"t_ms": {t_ms}, {text[1:]}\n'
         self._writer.append(self._events, line.encode("utf-8", "replace"))
+
+
+def common_length(one: str, other: str) -> int:
+    """How long the beginning is that two texts share."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from polyasr import audio
 from polyasr.archive import open_archive
+from polyasr.archive.sessions import common_length
 from polyasr.archive.writer import Writer
 from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.registry import open_sessions
@@ -145,6 +149,36 @@ async def test_acknowledgements_and_audio_are_noted_once_a_second(
     kinds = [event["type"] for event in events(tmp_path)]
     assert 8 <= kinds.count("ack") <= 12
     assert 8 <= kinds.count("audio") <= 12
+
+
+async def test_the_partials_of_a_long_dictation_take_no_more_than_their_text(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    words = [f"word{number % 997}" for number in range(3000)]
+    texts = [" ".join(words[:n]) + " ?" for n in range(len(words))]
+    async with archive(tmp_path) as records:
+        record = records.open_session("a")
+        for text in texts:
+            settled = {"committed": text[:-20], "tentative": text[-20:]}
+            record.message(json.dumps({"type": "partial", "partial": text, **settled}))
+    file = folder(tmp_path) / "events.jsonl"
+    assert file.stat().st_size < 30 * len(texts[-1])
+    read, shown = [], {"partial": "", "committed": ""}
+    for event in events(tmp_path)[1:]:
+        for name, kept in event.get("kept", {}).items():
+            shown[name] = event[name] = shown[name][:kept] + event[name]
+        assert event["partial"] == event["committed"] + event["tentative"]
+        read.append(event["partial"])
+    assert read == texts
+
+
+@given(st.text("ab"), st.text("ab"))
+def test_the_common_beginning_of_two_texts(one: str, other: str) -> None:
+    length = common_length(one, other)
+    assert one[:length] == other[:length]
+    assert one[length : length + 1] != other[length : length + 1] or length == len(one) == len(
+        other
+    )
 
 
 async def test_an_archive_that_cannot_be_written_costs_no_word_and_is_told(
