@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
+import wave
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from polyasr import settings
 from polyasr.client.capture import FRAME_BYTES
+from polyasr.commands.demo import RECORDING
+from polyasr.engine import open_engine
 from polyasr.errors import InferenceFailed
 from polyasr.pipeline.types import Hypothesis, Urgency
 from tests.client.test_plug import PCM16, checksum, plug
@@ -57,6 +64,27 @@ async def test_a_dictation_gives_its_partials_and_its_final() -> None:
     final = events[-1]
     assert (final["sessionId"], final["recognizedThroughSeq"]) == ("mine", N_FRAMES)
     assert outcome(events)[1:] == (True, False)
+
+
+async def test_the_bundled_model_at_control_3(tmp_path: Path) -> None:
+    recording = tmp_path / "speech.pcm"
+    with wave.open(str(RECORDING)) as reader:
+        recording.write_bytes(reader.readframes(reader.getnframes()))
+    chosen = settings.load({}, {"model": "tiny"})
+    async with open_engine(chosen) as engine, serving(engine) as server:
+        environment = os.environ | {
+            "POLYASR_URL": server.websocket_url,
+            "POLYASR_PCM": str(recording),
+        }
+        done = await trio.run_process(
+            node("--test", "test/live.test.js"),
+            cwd=CLIENT,
+            env=environment,
+            capture_stdout=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout.decode()
+    assert b"# pass 2" in done.stdout or b"pass 2" in done.stdout
 
 
 async def test_no_audio_is_an_empty_text_that_is_covered() -> None:

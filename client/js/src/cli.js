@@ -7,7 +7,9 @@ import { readFileSync } from 'node:fs';
 
 import { Dictation, DictationFailed } from './index.js';
 
-const EVENTS = ['connected', 'trouble', 'partial', 'speech', 'segment', 'rejected', 'final'];
+const EVENTS = [
+  'connected', 'restarted', 'trouble', 'partial', 'speech', 'segment', 'rejected', 'final',
+];
 const FRAME_BYTES = 3200;
 
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));

@@ -56,7 +56,8 @@ const NORMAL_CLOSURE = 1000;
  *
  * - `partial`: `partial`, the whole text so far, is `committed` (only grows, from control 3 on) and
  *   then `tentative`;
- * - `speech`, `segment`, `rejected`: control 3;
+ * - `speech`, `segment`, `rejected`: control 3; a segment comes once;
+ * - `restarted`: all audio is heard again from the beginning, and partials and segments with it;
  * - `final`: see {@link Final};
  * - `connected`: `{url}`, a server listens;
  * - `trouble`: a DictationFailed, no server listens just now, and audio is taken and kept.
@@ -92,6 +93,8 @@ export class Dictation extends EventTarget {
   /** @type {Request[]} flushes and marks that are not answered */
   #requests = [];
   #nRequests = 0;
+  /** The segments that were told of. */
+  #segments = new Set();
   /** @type {Connection | null} */
   #connection = null;
   #leaving = new AbortController();
@@ -303,6 +306,10 @@ export class Dictation extends EventTarget {
     switch (message.type) {
       case 'started':
       case 'resumed':
+        if (this.control && message.ackSeq < 0 && this.#capture.acknowledged) {
+          this.#segments.clear();
+          this.#emit('restarted', message);
+        }
         this.control = message.control ?? 1;
         this.#opensWith = 'resume';
         this.trouble = null;
@@ -337,8 +344,13 @@ export class Dictation extends EventTarget {
         this.#servers.moveOn();
         return new DictationFailed('connection_closed', what);
       }
-      case 'speech':
       case 'segment':
+        if (this.#segments.has(message.id)) return undefined; // a resumed session tells all again
+        this.#segments.add(message.id);
+        this.#servers.gotOn();
+        this.#emit('segment', message);
+        return undefined;
+      case 'speech':
       case 'rejected':
         this.#servers.gotOn();
         this.#emit(message.type, message);
