@@ -43,3 +43,4 @@ try {
   print('failed', { code: error.code, error: error.message });
   process.exitCode = 1;
 }
+process.stdout.write('', () => process.exit()); // a socket to a silent server would linger
