@@ -31,6 +31,8 @@ def main() -> None:
             _engine(arguments)
         elif arguments.command == "diarization":
             _diarization(arguments)
+        elif arguments.command == "speakers":
+            _speakers(arguments)
         elif arguments.command == "dictation":
             dictation.run(arguments)
         elif arguments.command == "connections":
@@ -81,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     diarization.add_argument(
         "--memory", type=_repeats, metavar="MINUTES", help="the memory of one so long instead"
     )
+    speakers = commands.add_parser("speakers", help="what the speaker filter keeps and drops")
+    speakers.add_argument(
+        "--audio",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="recordings of one speaker each, called SPEAKER-anything.flac",
+    )
+    speakers.add_argument("--seeds", type=_repeats, default=2, help="of each kind (2)")
     dictation.add_arguments(commands)
     connections = commands.add_parser(
         "connections", help="many dictations at a time, without the model, next to an echo"
@@ -108,6 +119,16 @@ def _engine(arguments: argparse.Namespace) -> None:
         write(result, arguments.out)
     if arguments.plot is not None:
         draw(result, arguments.plot)
+
+
+def _speakers(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from bench.speakers import measure, report
+
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+        trials = measure(arguments.audio, arguments.seeds, line.set_description_str)
+    print(report(trials))
 
 
 def _diarization(arguments: argparse.Namespace) -> None:

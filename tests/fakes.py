@@ -175,7 +175,19 @@ class EvenAligner:
         return tuple(Word(word, i * step, (i + 1) * step, 0.5) for i, word in enumerate(words))
 
 
-class OneVoice:
+class FakeEncoder:
+    """An encoder that looks at one recording at a time."""
+
+    async def embed(self, samples: Samples) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    async def embed_windows(
+        self, windows: NDArray[np.float32], urgency: Urgency = Urgency.PARTIAL
+    ) -> NDArray[np.float32]:
+        return np.stack([await self.embed(window) for window in windows])
+
+
+class OneVoice(FakeEncoder):
     """An encoder to which everybody sounds the same."""
 
     async def embed(self, samples: Samples) -> NDArray[np.float32]:

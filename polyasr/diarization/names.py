@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from polyasr.pipeline.speaker import threshold
+from polyasr.pipeline.voices import threshold
 
 
 def label(speaker: int) -> str:

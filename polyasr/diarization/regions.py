@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyasr.pipeline.vad import THRESHOLD, Window
+from polyasr.pipeline.voices import VOICE_WINDOW
 from polyasr.samples import SAMPLE_RATE, Samples
 
 BRIDGED_WINDOWS = 4
 """Silent windows (640 ms) that a region goes on through: people breathe within a turn."""
 LONGEST_REGION = 30 * SAMPLE_RATE
 """Samples after which a region without a pause is cut, which bounds what lies in memory."""
-VOICE_WINDOW = SAMPLE_RATE * 8 // 5
-"""Samples that one embedding is made of: 1.6 s, what the voice encoder was trained on."""
 VOICE_STEP = SAMPLE_RATE * 2 // 5
 """Samples at most from one window to the next: 400 ms."""
 

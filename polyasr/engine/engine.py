@@ -95,7 +95,7 @@ class SpeechEngine:
 
     async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The voices in windows of 1.6 s, as `ResemblyzerEncoder.embed_windows`."""
-        return await self._voices.embed_windows(windows)
+        return await self._voices.embed_windows(windows, Urgency.BATCH)
 
     def open_recognition(self, *, language: str | None, context: str) -> Recognition:
         """An empty segment."""

@@ -41,13 +41,15 @@ class ResemblyzerEncoder:
         async with inference(self._thread, "the voice encoder"):
             return await self._thread.run(Urgency.FINAL, lambda: self._embed(samples))
 
-    async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    async def embed_windows(
+        self, windows: NDArray[np.float32], urgency: Urgency = Urgency.PARTIAL
+    ) -> NDArray[np.float32]:
         """A unit vector for each window of 1.6 s, (n, 25600) to (n, 256), in one pass.
 
         Raises InferenceFailed.
         """
         async with inference(self._thread, "the voice encoder"):
-            return await self._thread.run(Urgency.BATCH, lambda: self._embed_windows(windows))
+            return await self._thread.run(urgency, lambda: self._embed_windows(windows))
 
     def load(self) -> None:
         """Load the encoder; on the model thread.

@@ -81,11 +81,10 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A pause ended a passage at ``end_sample``; ``speech_samples`` of it were voiced."""
+    """A pause ended a passage at ``end_sample``."""
 
     end_sample: int
     through_seq: int
-    speech_samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +268,15 @@ class SpeechDetector(Protocol):
 
 class SpeakerEncoder(Protocol):
     """Voice embeddings."""
+
+    async def embed_windows(
+        self, windows: NDArray[np.float32], urgency: Urgency = Urgency.PARTIAL
+    ) -> NDArray[np.float32]:
+        """A unit vector for each window of 1.6 s, (n, 25600) to (n, 256).
+
+        Raises InferenceFailed.
+        """
+        ...
 
     async def embed(self, samples: Samples) -> NDArray[np.float32]:
         """One unit vector, shape (256,), for at least 1.0 s of speech."""

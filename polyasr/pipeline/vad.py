@@ -104,7 +104,6 @@ class Endpointer:
         """Where the last window with speech ended."""
         self._pre_roll: Window | None = None
         self._silent = 0
-        self._speech_samples = 0
 
     def push(self, window: Window, probability: float) -> Iterator[Speech | Silence | Endpoint]:
         """Yield what this window means; silence is told one window late, it may be pre-roll."""
@@ -118,7 +117,6 @@ class Endpointer:
         yield _speech(window, is_voiced=voiced)
         self._silent = 0 if voiced else self._silent + 1
         if voiced:
-            self._speech_samples += len(window.samples)
             self.speech_end = window.end_sample
         if self._silent == SILENT_WINDOWS:
             yield self._end(window)
@@ -138,14 +136,14 @@ class Endpointer:
         return (*pre_roll, _speech(window, is_voiced=voiced))
 
     def _begin(self) -> Iterator[Speech]:
-        self.in_passage, self._silent, self._speech_samples = True, 0, 0
+        self.in_passage, self._silent = True, 0
         if self._pre_roll is not None:
             yield _speech(self._pre_roll, is_voiced=False)
             self._pre_roll = None
 
     def _end(self, window: Window) -> Endpoint:
         self.in_passage = False
-        return Endpoint(window.end_sample, window.through_seq, self._speech_samples)
+        return Endpoint(window.end_sample, window.through_seq)
 
     def _drop_pre_roll(self) -> Iterator[Silence]:
         if self._pre_roll is not None:

@@ -8,12 +8,12 @@ import pytest
 from polyasr.diarization.regions import (
     LONGEST_REGION,
     VOICE_STEP,
-    VOICE_WINDOW,
     Region,
     RegionFinder,
     voice_windows,
 )
 from polyasr.pipeline.vad import WINDOW, Window
+from polyasr.pipeline.voices import VOICE_WINDOW
 
 
 def regions(pattern: str) -> list[Region]:

@@ -52,7 +52,7 @@ def passage(start: int, windows: int) -> list[Heard]:
     pieces: list[Heard] = [
         Speech(np.ones(WINDOW, np.float32), at, 0) for at in range(start, end, WINDOW)
     ]
-    return [*pieces, Endpoint(end, 0, windows * WINDOW)]
+    return [*pieces, Endpoint(end, 0)]
 
 
 async def hear(utterance: Utterance, events: list[Heard]) -> None:

@@ -15,7 +15,7 @@ from polyasr.pipeline.connection import STOP_WAIT
 from polyasr.pipeline.types import Hypothesis
 from polyasr.protocol.expired import REMEMBERED_SEC
 from polyasr.samples import SAMPLE_RATE, Samples
-from tests.fakes import Asked, HeldModel, ScriptedEngine, hello, silence, tone
+from tests.fakes import Asked, FakeEncoder, HeldModel, ScriptedEngine, hello, silence, tone
 from tests.peers import ScriptedClient, Sessions, sessions
 
 TTL = 300.0
@@ -352,7 +352,7 @@ async def test_a_failure_of_one_session_is_not_told_to_another() -> None:
 
 
 async def test_another_speaker_in_the_end_is_out_of_the_text_and_covered_all_the_same() -> None:
-    class LoudAndSoft:
+    class LoudAndSoft(FakeEncoder):
         """An encoder for which the loud are one voice and the soft another."""
 
         async def embed(self, samples: Samples) -> NDArray[np.float32]:

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from polyasr.pipeline.types import AudioChunk, EndOfAudio, Endpoint, Silence, Speech
+from polyasr.pipeline.types import (
+    Audio,
+    AudioChunk,
+    EndOfAudio,
+    Endpoint,
+    Flush,
+    Mark,
+    Silence,
+    Speech,
+    SpeechChange,
+)
 from polyasr.pipeline.vad import WINDOW, Detected, detect_speech
 
 END = EndOfAudio(stop_id="", through_seq=0, complete=True)
@@ -74,10 +84,66 @@ async def test_a_passage_has_one_window_before_and_ends_with_four_silent_ones(
     assert drawn(await detect(audio(pattern))) == events
 
 
-async def test_an_endpoint_tells_how_much_was_voiced() -> None:
-    (endpoint,) = [e for e in await detect(audio("..##.#....")) if isinstance(e, Endpoint)]
-    assert endpoint.speech_samples == 3 * WINDOW
-    assert endpoint.end_sample == 10 * WINDOW
+async def test_pieces_of_a_passage_tell_whether_there_is_a_voice_in_them() -> None:
+    events = await detect(audio("..##.#...."))
+    voiced = "".join("#" if e.is_voiced else "." for e in events if isinstance(e, Speech))
+    assert voiced == ".##.#...."
+    assert [e.end_sample for e in events if isinstance(e, Endpoint)] == [10 * WINDOW]
+
+
+async def through(items: list[Audio]) -> tuple[list[Detected], list[SpeechChange]]:
+    """What becomes of audio, flushes and marks, and what is told of voices meanwhile."""
+    to_vad, audio_in = trio.open_memory_channel[Audio](len(items))
+    to_test, events = trio.open_memory_channel[Detected](1000)
+    tell, changes = trio.open_memory_channel[SpeechChange](1000)
+    for item in items:
+        await to_vad.send(item)
+    await detect_speech(LoudIsSpeech(), audio_in, to_test, tell)
+    return [event async for event in events], [change async for change in changes]
+
+
+async def test_a_voice_starts_and_stops_at_the_windows_it_is_in() -> None:
+    chunk = AudioChunk(audio("..#.##.....#"), 0, 1)
+    _, changes = await through([chunk, END])
+    assert changes == [
+        SpeechChange(True, 2 * WINDOW),
+        SpeechChange(False, 6 * WINDOW),
+        SpeechChange(True, 11 * WINDOW),
+        SpeechChange(False, 12 * WINDOW),
+    ]
+
+
+async def test_a_flush_ends_the_window_and_the_passage_goes_on_behind_it() -> None:
+    half = WINDOW // 2
+    first = AudioChunk(audio("..#", tail=half), 0, 3)
+    later = AudioChunk(np.ones(half + WINDOW, np.float32), 3 * WINDOW + half, 7)
+    events, _ = await through([first, Flush("f", 3), later, END])
+    assert "".join("f" if isinstance(e, Flush) else drawn([e]) for e in events) == "_sssfss|$"
+    bounds = [
+        (e.start_sample, e.end_sample, e.through_seq) for e in events if isinstance(e, Speech)
+    ]
+    assert bounds[2:] == [
+        (3 * WINDOW, 3 * WINDOW + half, 3),
+        (3 * WINDOW + half, 4 * WINDOW + half, 3),
+        (4 * WINDOW + half, 5 * WINDOW, 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "tail"), [("..#", 1), ("..", 2), ("#....", 1), ("#.....", 2), ("", 1)]
+)
+async def test_a_mark_tells_the_speech_that_has_come_and_changes_nothing(
+    before: str, tail: int
+) -> None:
+    samples = audio(before, tail=WINDOW // 2)
+    rest = AudioChunk(np.ones(WINDOW, np.float32), len(samples), 9)
+    first = AudioChunk(samples, 0, 5)
+    events, _ = await through([first, Mark("m", 5), rest, END])
+    (mark,) = [e for e in events if isinstance(e, Mark)]
+    assert len(mark.tail) == tail
+    assert mark.tail[-1].end_sample == len(samples)
+    unmarked, _ = await through([first, rest, END])
+    assert drawn([e for e in events if not isinstance(e, Mark)]) == drawn(unmarked)
 
 
 async def test_the_last_window_is_judged_though_it_is_short() -> None:

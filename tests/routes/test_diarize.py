@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyasr.errors import InferenceFailed
 from polyasr.pipeline.types import SpeakerEncoder
 from polyasr.samples import Samples
-from tests.fakes import READY, ScriptedEngine, pitch_embedding, silence, tone, wav
+from tests.fakes import READY, FakeEncoder, ScriptedEngine, pitch_embedding, silence, tone, wav
 from tests.media import media
 
 from .conftest import Server, serving
@@ -28,7 +28,7 @@ SEGMENTS = [
 ]
 
 
-class PitchEncoder:
+class PitchEncoder(FakeEncoder):
     """Voices by their pitch."""
 
     async def embed(self, samples: Samples) -> NDArray[np.float32]:
