@@ -22,10 +22,10 @@ from training.domain import Language, sentence
 from training.network import WINDOW_CHUNKS, token_count
 from training.prompts import Prompter
 from training.synthesis import Span
-from training.utterances import LONGEST, Plan, draw_session, render, speech
+from training.utterances import Plan, draw_session, render, speech
 
-LONGEST_FIRST = 8.0
-"""Seconds of the longest clips at the beginning of the training."""
+LONGEST_FIRST, LONGEST_LAST = 8.0, 20.0
+"""Seconds of the longest clips at the training's beginning and end."""
 POOL = 320
 WHOLE_CLIP = 1_000
 """As many chunks a window as no clip has: the attention of qwen-asr's own encoder."""
@@ -61,7 +61,7 @@ def draw(rng: random.Random, corpus: Corpus, progress: float = 1.0) -> Plan:
     """
     seed = rng.getrandbits(48)
     session = draw_session(rng, corpus)
-    longest = LONGEST_FIRST * ((LONGEST - 1) / LONGEST_FIRST) ** progress
+    longest = LONGEST_FIRST * (LONGEST_LAST / LONGEST_FIRST) ** progress
     wanted = 0.0 if rng.random() < 0.75 else rng.uniform(4.0, longest)
     plan = speech(rng, session.entries, seed, wanted, 12)
     if rng.random() < 0.12:
