@@ -39,7 +39,8 @@ class Fault:
 
 
 def find(clip: Clip, observed: Observed, batch: str | None) -> Iterator[Fault]:
-    """All faults of one clip. ``batch`` is the server's own text of the whole recording."""
+    """All faults of one clip. ``batch`` is the server's own text of the whole recording; without
+    it nobody can tell words that were dropped from words that were not understood."""
     yield from _rewrites(observed)
     yield from _bursts(observed)
     yield from _afterwards(observed)
@@ -93,14 +94,15 @@ def _losses(clip: Clip, observed: Observed, batch: str | None) -> Iterator[Fault
     if covered is not None and covered > observed.sent + 1 / SAMPLE_RATE:
         detail = f"{covered:.3f} s claimed, {observed.sent:.3f} s sent"
         yield Fault("coverage violation", final.at, detail)
-    for words, end in _dropped(clip, final.heard.text, batch):
+    for words, end in _dropped(clip, final.heard.text, batch) if batch is not None else ():
         yield Fault("dropped words", final.at, words)
         if covered is not None and end <= covered:
             yield Fault("coverage violation", final.at, f"{covered:.3f} s claimed without: {words}")
 
 
-def _dropped(clip: Clip, text: str, batch: str | None) -> Iterator[tuple[str, float]]:
-    """Runs of words that the final lacks and the server, given the whole recording, hears.
+def _dropped(clip: Clip, text: str, batch: str) -> Iterator[tuple[str, float]]:
+    """Runs of words that the final lacks and the server, given the whole recording, hears: so it
+    could have heard them.
 
     With the end of the last of them; where nobody knows the words' times, of the clip.
     """
@@ -108,12 +110,11 @@ def _dropped(clip: Clip, text: str, batch: str | None) -> Iterator[tuple[str, fl
     said = said or [(token, clip.seconds) for token in tokens(clip.text)]
     names = [token for token, _ in said]
     places = alignment(names, tokens(text))
-    heard = places if batch is None else alignment(names, tokens(batch))
+    heard = alignment(names, tokens(batch))
     at = 0
     for is_missing, group in groupby(place is None for place in places):
         n = len(list(group))
         run = range(at, at + n)
         at += n
-        known = batch is None or all(heard[index] is not None for index in run)
-        if is_missing and n >= DROPPED_WORDS and known:
+        if is_missing and n >= DROPPED_WORDS and all(heard[index] is not None for index in run):
             yield " ".join(names[run[0] : run[-1] + 1]), said[run[-1]][1]

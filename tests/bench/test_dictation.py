@@ -128,7 +128,7 @@ async def test_promised_text_that_is_not_shown_is_a_rewrite(autojump_clock: Mock
 
 
 async def test_a_server_that_drops_words_is_caught(autojump_clock: MockClock) -> None:
-    figures = await measured(final("one"))
+    figures = await measured(final("one"), batch=TEXT)
     assert names(figures) == ["dropped words"]
     assert figures.faults[0].detail == "two three four"
 
@@ -136,16 +136,16 @@ async def test_a_server_that_drops_words_is_caught(autojump_clock: MockClock) ->
 async def test_what_the_server_does_not_hear_in_the_whole_recording_was_not_dropped(
     autojump_clock: MockClock,
 ) -> None:
-    assert names(await measured(final("one"), batch="one")) == []
-    assert names(await measured(final("one"), batch=TEXT)) == ["dropped words"]
+    assert names(await measured(final("one", covered=3.0), batch="one")) == []
+    assert names(await measured(final("one", covered=3.0))) == []
 
 
 async def test_a_server_that_claims_coverage_it_lacks_is_caught(autojump_clock: MockClock) -> None:
-    without = await measured(final("one", covered=3.0))
+    without = await measured(final("one", covered=3.0), batch=TEXT)
     assert names(without) == ["dropped words", "coverage violation"]
     assert names(await measured(final(TEXT, covered=3.1))) == ["coverage violation"]
     assert names(await measured(final(TEXT, covered=3.0))) == []
-    honest = await measured(final("one", covered=1.2))
+    honest = await measured(final("one", covered=1.2), batch=TEXT)
     assert names(honest) == ["dropped words"]
 
 
