@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code; what a person can mend is one line on stderr."""
     arguments = build_parser().parse_args(argv)
+    logging.getLogger("polyasr").setLevel(logging.WARNING)  # model libraries print what is below
     try:
         command = importlib.import_module(f"polyasr.commands.{arguments.command}")
         code: int = command.run(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ from polyasr.samples import SAMPLE_RATE, Samples
 FORMATS = (".png", ".svg")
 STEP = SAMPLE_RATE // 100
 """Samples of which the loudest is drawn: 10 ms, so that hours take a few MB."""
+FONTS = (
+    *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "PingFang SC"),
+    *("Hiragino Sans", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback"),
+    *("Arial Unicode MS", "Microsoft YaHei", "SimHei"),
+)
+"""Fonts of labels, of those that are installed: matplotlib's own, and such as have Chinese."""
 LABELLED = 4
 """How many times higher a line with labels is, for they stand upright."""
 READABLE = 120
@@ -77,8 +84,14 @@ def check(file: Path) -> None:
 
 
 def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
-    """Draw to a PNG or SVG file that was checked. Raises ConfigurationError where it fails."""
+    """Draw to a PNG or SVG file that was checked. Raises ConfigurationError where it fails.
+
+    A label's characters that no font here has are drawn as boxes.
+    """
+    from matplotlib import font_manager
     from matplotlib.figure import Figure
+
+    fonts = [name for name in FONTS if name in set(font_manager.get_font_names())]
 
     rows = sum(LABELLED if track.labels else 1 for track in tracks)
     figure = Figure(figsize=(10, 2 + 0.3 * rows), layout="constrained")
@@ -97,12 +110,15 @@ def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
             )
         if len(track.labels) <= READABLE:
             for (begin, long), label in zip(bars, track.labels, strict=False):
-                below.text(begin + long / 2, row, label, ha="center", va="center", rotation=90)
+                where = {"ha": "center", "va": "center", "rotation": 90}
+                below.text(begin + long / 2, row, label, fontfamily=fonts, **where)
     below.set(xlim=(0, length), ylim=(max(1, len(tracks)) - 0.5, -0.5), xlabel="s")
     below.set_yticks(range(len(tracks)), [track.name for track in tracks])
     for axes in (above, below):
         axes.spines[["top", "right", "left"]].set_visible(False)
     try:
-        figure.savefig(file, dpi=150)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(file, dpi=150)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error

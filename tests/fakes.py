@@ -167,6 +167,10 @@ class EvenAligner:
         if self.missing:
             raise ModelUnavailable(self.missing)
 
+    async def longest(self) -> int:
+        await self.ready()
+        return 300 * SAMPLE_RATE
+
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
         await self.ready()
         self.asked.append((len(samples), text, language))

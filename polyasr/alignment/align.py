@@ -101,7 +101,7 @@ async def plan(
         chunks = recognized_chunks(transcript)
         text = join(chunk.text for chunk in chunks)
     else:
-        text = text.strip()
+        text, longest = text.strip(), min(longest, await engine.word_aligner.longest())
         chunks = await trio.to_thread.run_sync(given_chunks, text, transcript, longest)
     language = options.language or transcript.language
     return Plan(text, language, chunks, transcript.n_samples)

@@ -15,10 +15,13 @@ from rapidfuzz.distance import Levenshtein
 from polyasr.errors import InvalidRequest
 from polyasr.pipeline import text as rules
 from polyasr.pipeline.types import Segment, Transcript
+from polyasr.samples import SAMPLE_RATE
 
-CUT, IN_DOUBT, NO_PAUSE = 1.0, 10.0, 5.0
-"""Costs: of each cut, of one where the words next to it were not recognized as they stand there,
-and of one where nobody pauses."""
+COMFORTABLE = 30 * SAMPLE_RATE
+"""Samples in which an aligner is at its best; what is no longer is never cut."""
+CUT, IN_DOUBT, NO_PAUSE, LONG = 1.0, 10.0, 5.0, 2.0
+"""Costs: of each cut, of one where the words next to it were not recognized as they stand there, of
+one where nobody pauses, and of each further COMFORTABLE in a chunk."""
 LEAST_HEARD = 0.2
 """The share of a transcript's words that must be recognized. Two sentences that have nothing to do
 with each other share some short words; a bad recognition of the right one has twice as many."""
@@ -54,7 +57,7 @@ def given_chunks(text: str, transcript: Transcript, longest: int) -> list[Chunk]
     segments = transcript.segments
     match = _Match(text, segments)
     match.check()
-    if transcript.n_samples <= longest:
+    if transcript.n_samples <= min(longest, COMFORTABLE):
         language = segments[0].language or None
         return [Chunk(text, 0, transcript.n_samples, language)]
     return match.chunks(_cheapest_cuts(segments, match.cuts, longest), longest)
@@ -185,10 +188,12 @@ def _cheapest_cuts(segments: Sequence[Segment], cuts: Sequence[_Cut], longest: i
             pauses = segments[end].start > last.end
             cost = CUT + IN_DOUBT * cuts[end - 1].in_doubt + NO_PAUSE * (not pauses)
         for begin in range(end - 1, -1, -1):
-            if last.end - segments[begin].start > longest and begin < end - 1:
+            length = last.end - segments[begin].start
+            if length > longest and begin < end - 1:
                 break
-            if best[begin] + cost < best[end]:
-                best[end], begins[end] = best[begin] + cost, begin
+            whole = best[begin] + cost + LONG * max(0.0, length / COMFORTABLE - 1)
+            if whole < best[end]:
+                best[end], begins[end] = whole, begin
     found = []
     end = begins[len(segments)]
     while end:

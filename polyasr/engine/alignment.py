@@ -35,6 +35,10 @@ class ModelAligner:
         """Wait until it is loaded; counts as a use. Raises ModelUnavailable."""
         await self._unit.load()
 
+    async def longest(self) -> int:
+        """Samples that it takes at once; counts as a use. Raises ModelUnavailable."""
+        return await self._unit.run(Urgency.BATCH, lambda aligner: aligner.longest)
+
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
         """As `WordAligner.align`. Where an unload comes between, it begins anew."""
         async with inference(self._thread, "the aligner"):

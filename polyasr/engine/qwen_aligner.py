@@ -76,6 +76,9 @@ class QwenAligner:
         self._frontend = MelFrontend(features.mel_filters, features.n_fft, features.hop_length)
         self._timestamp_id: int = wrapper.timestamp_token_id
         self._step_ms: float = wrapper.timestamp_segment_time
+        told = round(thinker.config.classify_num * self._step_ms * SAMPLE_RATE / 1000)
+        self.longest = min(LONGEST, told)
+        """Samples that are aligned at once: later times it cannot tell."""
         self._splitters = _splitters(wrapper.aligner_processor)
 
     @classmethod
@@ -90,10 +93,10 @@ class QwenAligner:
 
         Raises InvalidRequest where no audio of that length can hold that text.
         """
-        if len(samples) > LONGEST:
+        if len(samples) > self.longest:
             raise InvalidRequest(
                 f"{len(samples) / SAMPLE_RATE:.0f} s of audio are too long to be aligned at once; "
-                f"the aligner takes {LONGEST // SAMPLE_RATE} s"
+                f"the aligner takes {self.longest // SAMPLE_RATE} s"
             )
         given = words(text, language, self._splitters)
         if len(given) > WORDS_BASE + WORDS_PER_SECOND * len(samples) // SAMPLE_RATE:

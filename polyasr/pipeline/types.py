@@ -295,10 +295,15 @@ class WordAligner(Protocol):
         """Wait until it is loaded. Raises ModelUnavailable, saying why it is not there."""
         ...
 
+    async def longest(self) -> int:
+        """Samples that it takes at once: no more than 300 s, and more than a segment of a dictation
+        has. Loads it. Raises ModelUnavailable."""
+        ...
+
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
         """The words of ``text`` in their order, on the clock of ``samples``: 0 is their start.
 
-        At most 300 s. Times never run backwards and lie inside the audio; a text without a letter
+        Times never run backwards and lie inside the audio; a text without a letter
         or digit has no words. ``language``: a Qwen name, which tells how Japanese and Korean are
         split into words. Raises InferenceFailed or ModelUnavailable.
         """

@@ -38,7 +38,7 @@ def test_a_recognized_segment_is_a_chunk() -> None:
 
 def test_what_fits_is_one_chunk_over_the_whole_recording() -> None:
     heard = transcript("one two", "three")
-    assert given_chunks("One, two, three!", heard, 22 * SECOND) == [
+    assert given_chunks("One, two, three!", heard, 270 * SECOND) == [
         Chunk("One, two, three!", 0, heard.n_samples, "English")
     ]
 
@@ -73,6 +73,14 @@ def test_a_recording_is_cut_no_more_often_than_it_must_be() -> None:
     heard = [f"{name}1 {name}2" for name in "abcdef"]
     found = cut(" ".join(heard), *heard, longest=33)
     assert [len(text.split()) for text in found] == [6, 6]
+
+
+def test_chunks_are_short_where_the_text_is_known_well_and_long_where_it_is_not() -> None:
+    heard = [f"{name}1 {name}2 {name}3" for name in "abcdefghijkl"]
+    lengths = [len(text.split()) for text in cut(" ".join(heard), *heard, longest=270)]
+    assert max(lengths) <= 9
+    other = " ".join(f"{name}1 x{name} y" for name in "abcdefghijkl")
+    assert cut(other, *heard, longest=270) == [other]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +137,6 @@ def test_two_hours_of_speech_take_a_moment() -> None:
     heard = [" ".join(f"w{(7 * i + j) % 991}" for j in range(30)) for i in range(700)]
     found = given_chunks(" ".join(heard), transcript(*heard), 270 * SECOND)
     assert all(chunk.end - chunk.start <= 270 * SECOND for chunk in found)
-    assert [chunk.text.strip() for chunk in found] == [
-        " ".join(heard[first : first + 24]) for first in range(0, 700, 24)
-    ]
+    heard_in = [chunk.text.strip() for chunk in found]
+    assert " ".join(heard_in) == " ".join(heard)
+    assert all(any(text.startswith(part) for part in heard) for text in heard_in)

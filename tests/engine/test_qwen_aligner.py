@@ -135,6 +135,7 @@ def test_more_words_than_anybody_says_in_that_time_are_refused(aligner: QwenAlig
 
 
 def test_more_audio_than_the_model_takes_is_refused(aligner: QwenAligner) -> None:
+    assert aligner.longest == 300 * SAMPLE_RATE
     with pytest.raises(InvalidRequest, match="300 s"):
         aligner.begin(np.zeros(301 * SAMPLE_RATE, np.float32), "word", None)
 
