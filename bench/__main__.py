@@ -33,6 +33,8 @@ def main() -> None:
             _diarization(arguments)
         elif arguments.command == "speakers":
             _speakers(arguments)
+        elif arguments.command == "alignment":
+            _alignment(arguments)
         elif arguments.command == "dictation":
             dictation.run(arguments)
         elif arguments.command == "connections":
@@ -92,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
         help="recordings of one speaker each, called SPEAKER-anything.flac",
     )
     speakers.add_argument("--seeds", type=_repeats, default=2, help="of each kind (2)")
+    alignment = commands.add_parser("alignment", help="when each word is said: error, speed")
+    alignment.add_argument(
+        "--seconds", type=int, nargs="+", default=[0, 5, 15, 30, 60, 120, 240], help="of the clips"
+    )
+    alignment.add_argument("--clips", type=_repeats, default=10, help="of each kind (10)")
+    alignment.add_argument("--seed", type=int, default=1)
     dictation.add_arguments(commands)
     connections = commands.add_parser(
         "connections", help="many dictations at a time, without the model, next to an echo"
@@ -129,6 +137,17 @@ def _speakers(arguments: argparse.Namespace) -> None:
     with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
         trials = measure(arguments.audio, arguments.seeds, line.set_description_str)
     print(report(trials))
+
+
+def _alignment(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from bench.alignment import measure, report
+
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+        told = line.set_description_str
+        rows = measure(arguments.seconds, arguments.clips, arguments.seed, told)
+    print(report(rows))
 
 
 def _diarization(arguments: argparse.Namespace) -> None:

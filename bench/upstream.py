@@ -59,3 +59,22 @@ def _counted(thinker: Any, tally: Tally) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def windows_masked(thinker: Any) -> Iterator[None]:
+    """Have the encoder attend within its windows, by the mask that it computes and, without
+    FlashAttention, ignores."""
+    tower = thinker.audio_tower
+
+    def masked(_layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        hidden, cu_seqlens = args
+        kwargs["attention_mask"] = tower._prepare_attention_mask(hidden, cu_seqlens)
+        return args, kwargs
+
+    hooks = [layer.register_forward_pre_hook(masked, with_kwargs=True) for layer in tower.layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

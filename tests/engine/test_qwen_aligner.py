@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from bench.upstream import windows_masked
 from polyasr.engine.qwen_aligner import SLICE, QwenAligner
 from polyasr.errors import InvalidRequest
 from polyasr.pipeline.types import Word
 from polyasr.samples import SAMPLE_RATE, Samples
-from tests.engine.test_qwen_torch import masked_by
 
 Spoken = list[tuple[str, Samples]]
 
@@ -30,19 +28,6 @@ def upstream(random_aligner: Path) -> Any:
     from qwen_asr import Qwen3ForcedAligner
 
     return Qwen3ForcedAligner.from_pretrained(str(random_aligner), dtype=torch.float32)
-
-
-@contextmanager
-def windows_masked(upstream: Any) -> Iterator[None]:
-    """Give upstream's encoder the mask of the windows that it computes and, under SDPA, ignores."""
-    tower = upstream.model.thinker.audio_tower
-    hooks = [
-        layer.register_forward_pre_hook(masked_by(tower), with_kwargs=True)
-        for layer in tower.layers
-    ]
-    yield
-    for hook in hooks:
-        hook.remove()
 
 
 def align(
@@ -82,7 +67,7 @@ def test_longer_audio_is_aligned_as_qwen_asr_does_under_the_windows_mask(
     text = " ".join(text for text, _ in spoken)
     assert len(samples) > 15 * SAMPLE_RATE
     ours = [(word.start, word.end) for word in align(aligner, samples, text)]
-    with windows_masked(upstream):
+    with windows_masked(upstream.model.thinker):
         assert ours == clamped(theirs(upstream, samples, text, "English"), samples)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.upstream import windows_masked
 from polyasr.engine.backend import Window
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import RANGE, normalized
@@ -70,27 +71,11 @@ def test_windows_are_encoded_as_the_whole_is_under_the_models_own_attention_mask
     audio = samples[: 16 * SAMPLE_RATE + round(last_window_sec * SAMPLE_RATE)]
     log_mel = tiny.frontend.log_mel(audio, 0, len(audio) // 160)
     mel = torch.from_numpy(normalized(log_mel, float(log_mel.max()) - RANGE)).T
-    tower = upstream.model.thinker.audio_tower
-    hooks = [
-        layer.register_forward_pre_hook(masked_by(tower), with_kwargs=True)
-        for layer in tower.layers
-    ]
-    try:
-        with torch.inference_mode():
-            whole = tower(mel, feature_lens=torch.tensor([mel.shape[1]])).last_hidden_state
-    finally:
-        for hook in hooks:
-            hook.remove()
+    thinker = upstream.model.thinker
+    with windows_masked(thinker), torch.inference_mode():
+        lengths = torch.tensor([mel.shape[1]])
+        whole = thinker.audio_tower(mel, feature_lens=lengths).last_hidden_state
     assert torch.allclose(encoded(tiny, audio), whole, atol=1e-3)
-
-
-def masked_by(tower: Any) -> Any:
-    def hook(_layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        hidden, cu_seqlens = args
-        kwargs["attention_mask"] = tower._prepare_attention_mask(hidden, cu_seqlens)
-        return args, kwargs
-
-    return hook
 
 
 def test_windows_and_chunks_have_the_tokens_of_the_encoders_own_count(tiny: QwenTorch) -> None:
