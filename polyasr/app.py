@@ -23,6 +23,7 @@ from polyasr.routes.page import Page, page_parts
 from polyasr.routes.services import ServingEngine, open_services
 from polyasr.routes.transcriptions import transcriptions
 from polyasr.routes.translations import translations
+from polyasr.routes.websockets import AcceptedWebsocket, PlainWebsocketConnection
 from polyasr.settings import Settings
 
 
@@ -34,10 +35,12 @@ class JSONProvider(DefaultJSONProvider):
 
 
 class Application(QuartTrio):
-    """Quart on trio, with bounded request bodies."""
+    """Quart on trio, with bounded request bodies and plain WebSockets."""
 
     request_class = BoundedRequest
     asgi_http_class = BoundedHTTPConnection
+    websocket_class = AcceptedWebsocket
+    asgi_websocket_class = PlainWebsocketConnection
 
 
 def create_app(

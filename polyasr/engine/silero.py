@@ -74,9 +74,12 @@ class SileroDetector:
     def _judge(self, windows: NDArray[np.float32]) -> list[float]:
         if not len(windows):
             return []
-        heard = np.concatenate([self._context, windows.reshape(-1)])
-        frames = np.lib.stride_tricks.sliding_window_view(heard, CONTEXT + FRAME)[::FRAME]
-        found, self._state = self._network.judge(np.ascontiguousarray(frames), self._state)
-        self._context = heard[-CONTEXT:].copy()
+        new = windows.reshape(-1, FRAME)
+        frames = np.empty((len(new), CONTEXT + FRAME), np.float32)
+        frames[:, CONTEXT:] = new
+        frames[0, :CONTEXT] = self._context
+        frames[1:, :CONTEXT] = new[:-1, -CONTEXT:]
+        found, self._state = self._network.judge(frames, self._state)
+        self._context = new[-1, -CONTEXT:].copy()
         highest: list[float] = found.reshape(len(windows), -1).max(axis=1).tolist()
         return highest

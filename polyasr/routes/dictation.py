@@ -33,9 +33,9 @@ class QuartSocket:
         self._connection = connection
 
     async def receive(self) -> bytes | str:
-        """The next message; Quart passes an empty binary one on as None."""
-        message: bytes | str | None = await self._connection.receive()
-        return b"" if message is None else message
+        """The next message."""
+        message: bytes | str = await self._connection.receive()
+        return message
 
     async def send(self, text: str) -> None:
         """Send a text message."""

@@ -85,13 +85,14 @@ async def test_speech_comes_back_as_text_with_coverage() -> None:
     assert code == 1000
 
 
-async def test_an_empty_binary_message_is_unframed_audio() -> None:
+@pytest.mark.parametrize(("message", "error"), [(b"", "unframed_audio"), ("", "invalid_json")])
+async def test_an_empty_message_is_what_it_is_of_its_kind(message: bytes | str, error: str) -> None:
     async with serving(ScriptedEngine()) as server, dictating(server) as peer:
         await peer.say(**START)
         await peer.hear()
-        await peer.connection.send_message(b"")
+        await peer.connection.send_message(message)
         heard, code = await peer.hear_out()
-    assert (heard[-1]["type"], heard[-1]["code"], code) == ("error", "unframed_audio", 1008)
+    assert (heard[-1]["type"], heard[-1]["code"], code) == ("error", error, 1008)
 
 
 @pytest.mark.parametrize("message", [bytes(2**20 + 1), "x" * (2**20 + 1), bytes(3 * 2**20)])
