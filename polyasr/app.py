@@ -6,6 +6,7 @@ from quart.json.provider import DefaultJSONProvider
 from quart_trio import QuartTrio
 
 from polyasr.archive import Archive
+from polyasr.metrics import Metrics
 from polyasr.pipeline.registry import SessionRegistry
 from polyasr.routes.access import access_rules, register_access
 from polyasr.routes.align import align
@@ -17,6 +18,7 @@ from polyasr.routes.docs import docs
 from polyasr.routes.errors import register_errors
 from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
 from polyasr.routes.manifest import manifest
+from polyasr.routes.metrics import metrics, register_metrics
 from polyasr.routes.models import models
 from polyasr.routes.operations import operations
 from polyasr.routes.page import Page, page_parts
@@ -44,7 +46,11 @@ class Application(QuartTrio):
 
 
 def create_app(
-    settings: Settings, engine: ServingEngine, sessions: SessionRegistry, archive: Archive
+    settings: Settings,
+    engine: ServingEngine,
+    sessions: SessionRegistry,
+    archive: Archive,
+    counted: Metrics,
 ) -> QuartTrio:
     """The application of one server. The engine, the sessions and the archive outlive it."""
     app = Application("polyasr", static_folder=None)
@@ -52,10 +58,12 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * MIB + FORM_OVERHEAD_BYTES
     app.config["RESPONSE_TIMEOUT"] = None  # event streams last as long as the work
     page = Page()
-    services, rules = open_services(settings, engine, archive), access_rules(settings)
+    services, rules = open_services(settings, engine, archive, counted), access_rules(settings)
+    register_metrics(app, counted)
     register_access(app, rules)
     register_errors(app, engine)
     app.register_blueprint(operations(services, page))
+    app.register_blueprint(metrics(services, sessions))
     app.register_blueprint(page_parts(page))
     app.register_blueprint(docs(services))
     app.register_blueprint(models(services))

@@ -17,12 +17,14 @@ UnitState = Literal["idle", "loading", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class UnitStatus:
-    """One unit; ``idle_for``: seconds since its last use ended, 0 in use, None when not loaded."""
+    """One unit; ``idle_for``: seconds since its last use ended, 0 in use, None when not loaded;
+    ``evictions``: how often it was let go."""
 
     name: str
     state: UnitState
     in_use: bool
     idle_for: float | None
+    evictions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class EngineStatus:
     last_error: str | None
     memory_mb: float | None
     residency: Residency
+    accelerator_bytes: int = 0
 
     @property
     def starting(self) -> bool:

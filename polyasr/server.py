@@ -22,6 +22,7 @@ from polyasr.app import create_app
 from polyasr.archive import open_archive
 from polyasr.engine import open_engine
 from polyasr.errors import ConfigurationError
+from polyasr.metrics import Metrics
 from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.registry import open_sessions
 from polyasr.routes.exchanges import CountedExchanges
@@ -78,9 +79,10 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve_until_signalled(settings: Settings, listener: socket.socket) -> None:
+    metrics = Metrics()
     async with (
-        open_engine(settings) as engine,
-        _open_http(settings, engine, listener) as address,
+        open_engine(settings, metrics.decoding) as engine,
+        _open_http(settings, engine, listener, metrics) as address,
     ):
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             print(f"polyasr {__version__} · model {settings.model} · {address}", flush=True)
@@ -96,13 +98,13 @@ async def open_server(settings: Settings, engine: ServingEngine) -> AsyncIterato
     Port 0 takes a free one. Raises ConfigurationError when it cannot listen there.
     """
     with listen(settings.host, settings.port) as listener:
-        async with _open_http(settings, engine, listener) as address:
+        async with _open_http(settings, engine, listener, Metrics()) as address:
             yield address
 
 
 @asynccontextmanager
 async def _open_http(
-    settings: Settings, engine: ServingEngine, listener: socket.socket
+    settings: Settings, engine: ServingEngine, listener: socket.socket, metrics: Metrics
 ) -> AsyncIterator[str]:
     address = _address(listener)
     stop = trio.Event()
@@ -114,10 +116,14 @@ async def _open_http(
 
     async with (
         open_archive(settings) as archive,
-        open_sessions(engine, DictationConfig.from_settings(settings), archive) as sessions,
+        open_sessions(
+            engine, DictationConfig.from_settings(settings), archive, metrics
+        ) as sessions,
         trio.open_nursery() as nursery,
     ):
-        app = CountedExchanges(LingeringClose(create_app(settings, engine, sessions, archive)))
+        app = CountedExchanges(
+            LingeringClose(create_app(settings, engine, sessions, archive, metrics))
+        )
         run = partial(
             hypercorn.trio.serve, app, hypercorn_config(listener), shutdown_trigger=stopped
         )

@@ -23,7 +23,7 @@ LAYERS = (
     {"settings"},
     {"checkpoint"},
     {"pipeline"},
-    {"alignment", "archive", "client", "diarization", "engine", "picture", "subtitles"},
+    {"alignment", "archive", "client", "diarization", "engine", "metrics", "picture", "subtitles"},
     {"routes"},
     {"app"},
     {"server"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,13 @@ PROBE_EVERY = 120.0
 """Seconds without a success after which a probe looks whether recognition still works."""
 
 
+Timed = Callable[[Urgency], AbstractContextManager[None]]
+
+
+def _untimed(_: Urgency) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class SpeechEngine:
     """The models behind `pipeline.types.Engine`. All model work runs on its one thread.
 
@@ -49,8 +56,9 @@ class SpeechEngine:
     the CPU, serve several units, and stay.
     """
 
-    def __init__(self, settings: Settings, thread: ModelThread) -> None:
-        self._settings, self._thread = settings, thread
+    def __init__(self, settings: Settings, thread: ModelThread, timed: Timed = _untimed) -> None:
+        """``timed`` goes around each decode, from asking for it."""
+        self._settings, self._thread, self._timed = settings, thread, timed
         self._units = ModelUnits(
             thread,
             idle_evict_seconds=settings.idle_evict_seconds,
@@ -142,6 +150,7 @@ class SpeechEngine:
             last_ok_age_sec=None if self._last_ok is None else now - self._last_ok,
             last_error=self._last_error,
             memory_mb=memory.resident_mb(),
+            accelerator_bytes=memory.accelerator_bytes(),
             residency=self.residency(),
         )
 
@@ -188,7 +197,8 @@ class SpeechEngine:
     ) -> Hypothesis:
         """The `Decode` of a SegmentRecognition."""
         begin = partial(self._begin, state, samples, unchanged, committed)
-        return await self._noted(self._asr.use(lambda: self._packing.decode(urgency, begin)))
+        with self._timed(urgency):
+            return await self._noted(self._asr.use(lambda: self._packing.decode(urgency, begin)))
 
     def _begin(
         self, state: SegmentState, samples: Samples, unchanged: int, committed: str
@@ -277,12 +287,15 @@ class _StreamDetector:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings) -> AsyncIterator[SpeechEngine]:
-    """The engine and its thread; with ``settings.preload`` the models load in the background."""
+async def open_engine(settings: Settings, timed: Timed = _untimed) -> AsyncIterator[SpeechEngine]:
+    """The engine and its thread; with ``settings.preload`` the models load in the background.
+
+    ``timed`` goes around each decode.
+    """
     thread = ModelThread()
     try:
         async with trio.open_nursery() as nursery:
-            engine = SpeechEngine(settings, thread)
+            engine = SpeechEngine(settings, thread, timed)
             nursery.start_soon(engine.keep_swept)
             nursery.start_soon(engine.keep_probed)
             yield engine

@@ -47,6 +47,14 @@ def forget_frames(error: BaseException) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
+def accelerator_bytes() -> int:
+    """What torch holds of a GPU's memory, 0 without one; never loads torch nor wakes a GPU."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.memory_allocated())
+
+
 def resident_mb() -> float | None:
     """Resident memory of the process in MB where the system tells it (Linux)."""
     try:

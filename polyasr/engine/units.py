@@ -68,6 +68,8 @@ class Unit(Generic[M]):
         self._failure: tuple[str, float] | None = None
         self._used_at = trio.current_time()
         self._pins = 0
+        self.evictions = 0
+        """How often it was let go."""
 
     @property
     def name(self) -> str:
@@ -158,6 +160,7 @@ class Unit(Generic[M]):
             return False
         self._recipe.cut(self._model)
         self._model = None
+        self.evictions += 1
         memory.release()
         return True
 
@@ -268,6 +271,7 @@ class ModelUnits:
                 state=unit.state,
                 in_use=unit.pinned,
                 idle_for=unit.idle_for() if unit.model is not None else None,
+                evictions=unit.evictions,
             )
             for unit in self._units
         )

@@ -13,6 +13,7 @@ import trio
 from polyasr.pipeline.config import DictationConfig, DictationOptions
 from polyasr.pipeline.decoder import Backlog
 from polyasr.pipeline.line import POLICY_VIOLATION, Line
+from polyasr.pipeline.observer import UNOBSERVED, Observer
 from polyasr.pipeline.recognizer import Heard, recognize
 from polyasr.pipeline.record import UNRECORDED, Record
 from polyasr.pipeline.results import event_message, partial_message, segment_message
@@ -20,8 +21,9 @@ from polyasr.pipeline.speaker import SpeakerFilter, filter_speakers
 from polyasr.pipeline.types import Engine, Final, Partial, Result, Segment
 from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.protocol import messages
-from polyasr.protocol.frames import Frame
+from polyasr.protocol.frames import SAMPLE_BYTES, Frame
 from polyasr.protocol.session import Session
+from polyasr.samples import SAMPLE_RATE
 
 DETACHED = '{"type": "detached"}'
 """Noted in the record when a connection is heard no more; what it is still told comes after it."""
@@ -39,6 +41,7 @@ class HeldSession:
         options: DictationOptions,
         config: DictationConfig,
         record: Record = UNRECORDED,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.state = Session(session_id, config.limits)
         self.record = record
@@ -46,7 +49,9 @@ class HeldSession:
         self.lifetime = trio.CancelScope()
         """Around the session's task; its deadline is when the session is given up."""
         self.options = options
-        self._config = config
+        self._config, self._observer = config, observer
+        self._heard = 0
+        self._ended_at = 0.0
         self._backlog = Backlog()
         self._shown: messages.Partial | None = None
         self._segments: list[messages.Segment] = []
@@ -83,6 +88,9 @@ class HeldSession:
         received = self.state.accept(frame)
         if received is not None:
             self._backlog.add(received)
+            n_samples = len(received.pcm) // SAMPLE_BYTES
+            self._heard += n_samples
+            self._observer.heard(n_samples)
             self.record.audio(received.pcm, received.through_seq)
         self._end_if_complete()
 
@@ -102,6 +110,7 @@ class HeldSession:
         """End the utterance as the stop says, with what is held; False if that is nothing."""
         end = self.state.end()
         if end is not None:
+            self._ended_at = trio.current_time()
             self._backlog.end(end)
         return end is not None
 
@@ -131,11 +140,14 @@ class HeldSession:
             async for result in results:
                 match result:
                     case Partial():
+                        self._observer.showed((self._heard - result.end_sample) / SAMPLE_RATE)
                         self._show(partial_message(self.state.session_id, result))
                     case Final():
+                        self._observer.answered(trio.current_time() - self._ended_at)
                         self.state.conclude(result.text, result.recognized_through_seq)
                         self._answer()
                     case Segment():
+                        self._observer.sealed(result)
                         self._tell(self._next_segment(result))
                     case _:
                         self._tell(event_message(self.state.session_id, result))

@@ -12,6 +12,7 @@ from polyasr.errors import TooManySessions
 from polyasr.pipeline.config import DictationConfig, DictationOptions
 from polyasr.pipeline.held import HeldSession
 from polyasr.pipeline.line import POLICY_VIOLATION, Line, cause
+from polyasr.pipeline.observer import UNOBSERVED, Observer
 from polyasr.pipeline.record import UNRECORDED, Recorder
 from polyasr.pipeline.types import Engine
 from polyasr.protocol.expired import ExpiredStops
@@ -32,11 +33,23 @@ class SessionRegistry:
         engine: Engine,
         config: DictationConfig,
         recorder: Recorder = UNRECORDED,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.config = config
-        self._nursery, self._engine, self._recorder = nursery, engine, recorder
+        self._nursery, self._engine = nursery, engine
+        self._recorder, self._observer = recorder, observer
         self._held: dict[str, HeldSession] = {}
         self._expired = ExpiredStops()
+
+    @property
+    def n_held(self) -> int:
+        """Sessions that are kept, answered ones too."""
+        return len(self._held)
+
+    @property
+    def n_attached(self) -> int:
+        """Those with a client."""
+        return sum(each.line is not None for each in self._held.values())
 
     def begin(self, session_id: str, options: DictationOptions, line: Line) -> HeldSession:
         """A new session in the place of any that has this id. Raises TooManySessions."""
@@ -91,7 +104,7 @@ class SessionRegistry:
         """Refuse one attached session too many; who takes over a line needs no place."""
         if held is not None and held.line is not None:
             return
-        if sum(each.line is not None for each in self._held.values()) >= self.config.max_sessions:
+        if self.n_attached >= self.config.max_sessions:
             raise TooManySessions(
                 f"this server serves {self.config.max_sessions} dictations, its limit: "
                 "try again later, or raise POLYASR_MAX_SESSIONS"
@@ -99,7 +112,8 @@ class SessionRegistry:
 
     def _open(self, session_id: str, options: DictationOptions, line: Line) -> HeldSession:
         record = self._recorder.open_session(session_id)
-        session = HeldSession(session_id, options, self.config, record)
+        session = HeldSession(session_id, options, self.config, record, self._observer)
+        self._observer.began()
         self._held[session_id] = session
         session.attach(line)
         self._nursery.start_soon(self._hold, session)
@@ -118,6 +132,7 @@ class SessionRegistry:
         except Exception as failure:
             error = cause(failure)
             log.warning("a dictation ended by an error: %s", error)
+            self._observer.failed(error.code)
             if session.line is not None:
                 session.line.fail(error)
         finally:
@@ -142,9 +157,12 @@ class SessionRegistry:
 
 @asynccontextmanager
 async def open_sessions(
-    engine: Engine, config: DictationConfig, recorder: Recorder = UNRECORDED
+    engine: Engine,
+    config: DictationConfig,
+    recorder: Recorder = UNRECORDED,
+    observer: Observer = UNOBSERVED,
 ) -> AsyncIterator[SessionRegistry]:
     """The registry, for as long as the server runs; at the end all sessions are given up."""
     async with trio.open_nursery() as nursery:
-        yield SessionRegistry(nursery, engine, config, recorder)
+        yield SessionRegistry(nursery, engine, config, recorder, observer)
         nursery.cancel_scope.cancel()

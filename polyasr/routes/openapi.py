@@ -50,6 +50,7 @@ def document(*, has_key: bool) -> Json:
         "/": {"get": _root()},
         "/health": {"get": _health("How the server is, and why", _ref("Health"))},
         "/ready": {"get": _health("Whether work may be sent", _ref("Readiness"))},
+        "/metrics": {"get": _metrics()},
         "/queue-metrics": {"get": _get("Uploads at work", "operations", _ref("Queue"))},
         "/model/unload": {"post": _unload()},
     }
@@ -327,6 +328,11 @@ def _form(file: str, fields: Mapping[str, Json]) -> Json:
 def _get(summary: str, group: str, schema: Json, *, open_: bool = False) -> Json:
     error = "Error" if group == "OpenAI's API" else "Detail"
     return _operation(summary, group, {JSON: schema}, error=error, open_=open_)
+
+
+def _metrics() -> Json:
+    summary = "What is counted and timed, for Prometheus"
+    return _operation(summary, "operations", {TEXT: STRING}, error="Detail")
 
 
 def _texts() -> dict[str, Json]:

@@ -12,6 +12,7 @@ import trio
 from polyasr.archive import Archive
 from polyasr.errors import PolyasrError, QueueFull, TooManySessions
 from polyasr.health import EngineStatus, Residency
+from polyasr.metrics import Metrics
 from polyasr.pipeline.types import Engine, Recognizer, VoiceEngine
 from polyasr.settings import Settings
 
@@ -82,6 +83,7 @@ class Services:
     settings: Settings
     engine: ServingEngine
     archive: Archive
+    metrics: Metrics
     connections: Gate
     queue: Gate
     batch_turns: trio.CapacityLimiter
@@ -97,7 +99,9 @@ class Services:
         }
 
 
-def open_services(settings: Settings, engine: ServingEngine, archive: Archive) -> Services:
+def open_services(
+    settings: Settings, engine: ServingEngine, archive: Archive, metrics: Metrics
+) -> Services:
     """The services of one server."""
     connections = CONNECTIONS_A_SESSION * settings.max_sessions
     too_many = TooManySessions(
@@ -112,6 +116,7 @@ def open_services(settings: Settings, engine: ServingEngine, archive: Archive) -
         settings=settings,
         engine=engine,
         archive=archive,
+        metrics=metrics,
         connections=Gate(connections, too_many),
         queue=Gate(settings.max_queue_size, queue),
         batch_turns=trio.CapacityLimiter(BATCH_CONCURRENCY),

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from polyasr import alignment, audio, languages
 from polyasr.archive import Upload, UploadRecord
 from polyasr.errors import ModelUnavailable, PolyasrError
+from polyasr.metrics import Metrics
 from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.routes.forms import Form, read_form
 from polyasr.routes.services import Services, ServingEngine
@@ -40,6 +41,7 @@ async def open_upload(
         limit = services.settings.max_upload_mb
         async with read_form(request, file_field=file_field, max_file_mb=limit) as form:
             fields = {**request.args.to_dict(flat=False), **form.fields}
+            services.metrics.uploaded(form.size)
             upload = Upload(request.path, fields, form.filename, form.size)
             with services.archive.upload(upload, form.file) as record, _noted(record):
                 yield replace(form, record=record)
@@ -68,7 +70,8 @@ async def open_blocks(
             first = await trio.to_thread.run_sync(next, blocks)
             if to_recognize:
                 await services.engine.ready()
-            yield chain([first], blocks)
+            with _measured(services.metrics, chain([first], blocks)) as measured:
+                yield measured
 
 
 def reopened(
@@ -84,6 +87,23 @@ def reopened(
             yield blocks
 
     return again
+
+
+@contextmanager
+def _measured(metrics: Metrics, blocks: Iterator[Samples]) -> Iterator[Iterator[Samples]]:
+    """Note how long a recording is, as far as it was read."""
+    n_samples = 0
+
+    def counted() -> Iterator[Samples]:
+        nonlocal n_samples
+        for block in blocks:
+            n_samples += len(block)
+            yield block
+
+    try:
+        yield counted()
+    finally:
+        metrics.decoded(n_samples)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from polyasr.app import create_app
+from polyasr.metrics import Metrics
 from polyasr.routes.forms import Form
 from polyasr.routes.openapi import document
 from tests.fakes import ScriptedEngine, configured, silence, tone, wav
@@ -51,7 +52,7 @@ schemathesis.openapi.format(
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    app = create_app(configured(), ScriptedEngine(), Any, Any)  # type: ignore[arg-type]
+    app = create_app(configured(), ScriptedEngine(), Any, Any, Metrics())  # type: ignore[arg-type]
     routes = set()
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:path:)?model>", "{model}", rule.rule)
