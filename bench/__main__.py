@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import provenance
+from bench.batch import command as batch
 from bench.compare import compare
 from bench.dictation import command as dictation
 from bench.dictation.results import is_dictation
@@ -35,6 +36,8 @@ def main() -> None:
             _speakers(arguments)
         elif arguments.command == "alignment":
             _alignment(arguments)
+        elif arguments.command == "batch":
+            batch.run(arguments)
         elif arguments.command == "dictation":
             dictation.run(arguments)
         elif arguments.command == "connections":
@@ -100,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     alignment.add_argument("--clips", type=_repeats, default=10, help="of each kind (10)")
     alignment.add_argument("--seed", type=int, default=1)
+    batch.add_arguments(commands)
     dictation.add_arguments(commands)
     connections = commands.add_parser(
         "connections", help="many dictations at a time, without the model, next to an echo"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from polyasr.engine.linear import INT8, int8_supported
+from polyasr.engine.threads import fit_threads
 from polyasr.errors import ModelUnavailable
 
 Shape = tuple[int, ...]
@@ -43,6 +44,7 @@ def load_pretrained(wrapper_class: Any, directory: Path, device: str, dtype: str
             "check the files, or use the bundled one, tiny"
         ) from error
     wrapper.model.eval()
+    fit_threads(wrapper.model)
     return wrapper
 
 

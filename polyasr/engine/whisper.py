@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from polyasr import languages
 from polyasr.engine.repetition import loop_start
+from polyasr.engine.threads import fit_threads
 from polyasr.engine.vocabulary import pieces, plain_ids
 from polyasr.errors import InvalidRequest, ModelUnavailable
 from polyasr.pipeline.types import Hypothesis
@@ -79,6 +80,7 @@ class WhisperTorch:
             ]
             if missing:
                 raise ModelUnavailable(f"it has no weights that fit for {missing[0]}")
+            fit_threads(model)
             return cls(
                 model.eval().to(device),
                 WhisperTokenizerFast.from_pretrained(str(directory), local_files_only=True),

@@ -1,0 +1,103 @@
+"""``python -m bench batch``: its options, and what becomes of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+from tqdm import tqdm
+
+from bench import provenance
+from bench.batch.measure import film, latencies, throughput
+from bench.batch.report import report
+from bench.batch.results import BatchResult, write
+from bench.batch.upstream import open_upstream
+from bench.dictation.corpus import Clip, Recipe, digest, synthesized
+from polyasr import checkpoint, settings
+from polyasr.commands.demo import open_server
+from polyasr.errors import ungrouped
+
+SENTENCES = "12"
+"""Dictations, of a sentence each."""
+OWN_SETTINGS = {"idle_evict_seconds": "0", "max_queue_size": "1000"}
+
+
+def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand."""
+    parser = commands.add_parser(
+        "batch",
+        help="recordings by HTTP: how many at once, how fast, against qwen-asr's own",
+        description="Start a server, send it synthesised recordings, and compare with "
+        "qwen-asr's transcribe on the same checkpoint.",
+    )
+    parser.add_argument("--model", default="tiny", help="a name on the hub or a directory (tiny)")
+    parser.add_argument("--dtype", default="float32", help="of the weights (float32)")
+    parser.add_argument("--device", default="cpu", help="a torch device (cpu)")
+    parser.add_argument(
+        "--files", nargs="+", type=int, default=[1, 8, 32], help="recordings at once (1 8 32)"
+    )
+    parser.add_argument("--seconds", type=int, default=30, help="of each, or a little more (30)")
+    parser.add_argument("--repeats", type=int, default=3, help="of everything, in turn (3)")
+    parser.add_argument(
+        "--film", type=float, default=120, help="minutes of the long recording; 0: none (120)"
+    )
+    parser.add_argument("--no-upstream", action="store_true", help="only our own")
+    parser.add_argument("--no-dictation", action="store_true", help="no dictations beside a film")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, print the tables, write the file. Raises ValueError, OSError and PolyasrError."""
+    if arguments.out is not None and not arguments.out.parent.is_dir():
+        raise ValueError(f"there is no directory {arguments.out.parent}")
+    if min(*arguments.files, arguments.seconds, arguments.repeats, 1) < 1 or arguments.film < 0:
+        raise ValueError("--files, --seconds and --repeats take positive numbers")
+    recipe = Recipe(max(arguments.files), arguments.seconds)
+    recordings, sentences = synthesized(recipe), synthesized(Recipe.parse(SENTENCES))
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+        result = trio.run(_measure, arguments, recordings, sentences, line.set_description_str)
+    print(report(result))
+    if arguments.out is not None:
+        write(result, arguments.out)
+
+
+async def _measure(
+    arguments: argparse.Namespace,
+    recordings: Sequence[Clip],
+    sentences: Sequence[Clip],
+    told: Callable[[str], object],
+) -> BatchResult:
+    commit = provenance.commit()
+    subject = {name: getattr(arguments, name) for name in ("model", "dtype", "device")}
+    with ungrouped(), ExitStack() as stack:
+        upstream = None
+        if not arguments.no_upstream:
+            directory = checkpoint.resolve(settings.load({}, subject))
+            upstream = stack.enter_context(
+                open_upstream(directory, arguments.dtype, arguments.device)
+            )
+        told("starting a server")
+        async with open_server(**subject, **OWN_SETTINGS) as url:
+            speeds = await throughput(
+                url, upstream, recordings, arguments.files, arguments.repeats, told
+            )
+            seconds = 60 * arguments.film
+            long = await film(url, recordings, seconds, told) if seconds else None
+            delays = (
+                () if arguments.no_dictation else await latencies(url, sentences, recordings, told)
+            )
+    return BatchResult(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=provenance.host(None),
+        commit=commit,
+        packages=provenance.packages(),
+        settings={**subject, "seconds": arguments.seconds, "repeats": arguments.repeats},
+        corpora={"recordings": digest(recordings), "sentences": digest(sentences)},
+        throughput=speeds,
+        film=long,
+        latencies=delays,
+    )

@@ -1,0 +1,89 @@
+"""A batch result as tables in Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from bench.batch.results import BatchResult, Film, Latency, Throughput
+from bench.dictation.summary import percentile
+from bench.report import table
+
+
+def report(result: BatchResult) -> str:
+    """All of it, with what it depends on."""
+    return "\n\n".join(_parts(result))
+
+
+def _parts(result: BatchResult) -> Iterator[str]:
+    host, settings = result.host, result.settings
+    commit = "no commit" if result.commit is None else f"commit {result.commit.hash[:12]}"
+    dirty = " and changes" if result.commit is not None and result.commit.dirty else ""
+    yield "\n".join(
+        [
+            f"{settings['model']}, {settings['dtype']} on {settings['device']}; recordings of "
+            f"{settings['seconds']} s; median of {settings['repeats']}",
+            f"{host.system}, {host.cpu}, {host.cores} cores, {host.memory_gib} GiB",
+            f"{result.date}, {commit}{dirty}; "
+            + ", ".join(f"{name} {version}" for name, version in result.packages.items()),
+        ]
+    )
+    yield _throughput(result.throughput)
+    if result.film is not None:
+        yield _film(result.film)
+    if result.latencies:
+        yield _latencies(result.latencies)
+
+
+def _throughput(found: Sequence[Throughput]) -> str:
+    counts = sorted({each.files for each in found})
+    by_key = {(each.system, each.files): each for each in found}
+    rows = []
+    for count in counts:
+        ours, theirs = by_key["polyasr", count], by_key.get(("qwen-asr", count))
+        row = [f"{count}", _speed(ours), f"{100 * ours.errors:.1f}"]
+        if theirs is not None:
+            ratio = statistics.median(theirs.seconds) / statistics.median(ours.seconds)
+            row += [_speed(theirs), f"{100 * theirs.errors:.1f}", f"{ratio:.1f}"]
+        rows.append(row)
+    heads = ["recordings at once", "polyasr, RTFx", "WER, %"]
+    if any(each.system == "qwen-asr" for each in found):
+        heads += ["qwen-asr, RTFx", "WER, %", "times as fast"]
+    return table(heads, rows)
+
+
+def _speed(found: Throughput) -> str:
+    low, high = min(found.speed), max(found.speed)
+    return f"{statistics.median(found.speed):.0f} ({low:.0f}–{high:.0f})"
+
+
+def _film(found: Film) -> str:
+    memory = ["not told", "not told"]
+    if found.peak is not None and found.rest is not None:
+        memory = [f"{found.peak:.0f}", f"{found.peak - found.rest:.0f}"]
+    return table(
+        ["one recording, min", "first text, s", "RTFx", "peak memory, MB", "more than before"],
+        [
+            [
+                f"{found.audio / 60:.0f}",
+                f"{found.first_event:.2f}",
+                f"{found.audio / found.done:.0f}",
+                *memory,
+            ]
+        ],
+    )
+
+
+def _latencies(found: Sequence[Latency]) -> str:
+    rows = [
+        [each.beside, f"{len(each.final)}", *_shares(each.first_partial), *_shares(each.final)]
+        for each in found
+    ]
+    heads = ["dictations beside", "", "first partial, s", "of 95 %", "final, s", "of 95 %"]
+    return table(heads, rows)
+
+
+def _shares(values: Sequence[float | None]) -> list[str]:
+    """The median and what 95 of 100 stay within."""
+    found = [percentile(list(values), share) for share in (0.5, 0.95)]
+    return ["never" if value is None else f"{value:.2f}" for value in found]

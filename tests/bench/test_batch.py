@@ -1,0 +1,124 @@
+"""`python -m bench batch`, with a server that hears "Hello." and an upstream that knows nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from bench.batch import command
+from bench.batch.measure import film, latencies, throughput
+from bench.batch.report import report
+from bench.batch.results import BatchResult, Film, Latency, Throughput, read, write
+from bench.batch.upstream import Upstream
+from bench.dictation.corpus import Clip
+from bench.results import BadResult, Host
+from polyasr.samples import Samples
+from tests.fakes import ScriptedEngine, silence, tone
+from tests.routes.conftest import serving
+
+SENTENCE = Clip("one", tone(0.96) + silence(0.8), "Hello.", "English", (), 0.0, 0.96)
+
+RESULT = BatchResult(
+    date="2026-01-02T03:04:05+00:00",
+    host=Host("Linux x86_64", "a CPU", 2, 24, None),
+    commit=None,
+    packages={"torch": "2"},
+    settings={"model": "tiny", "dtype": "float32", "device": "cpu", "seconds": 30, "repeats": 3},
+    corpora={"recordings": "abc"},
+    throughput=(
+        Throughput("polyasr", 8, 240.0, (2.0, 2.4, 3.0), 0.01),
+        Throughput("qwen-asr", 8, 240.0, (6.0, 4.8, 8.0), 0.02),
+    ),
+    film=Film(7200.0, 1.234, 72.0, 400.0, 430.5),
+    latencies=(
+        Latency("nothing", (0.5, 0.6, 0.7), (0.1, 0.2, 0.3)),
+        Latency("a film", (0.6, 0.6, None), (0.2, 0.2, None)),
+    ),
+)
+
+
+class Deaf:
+    """An upstream that takes two seconds for everything and hears nothing."""
+
+    def transcribe(self, recordings: Sequence[Samples]) -> tuple[float, list[str]]:
+        return 2.0, ["" for _ in recordings]
+
+
+def ignore(_: str) -> None:
+    """Progress that nobody looks at."""
+
+
+async def test_both_are_measured_in_turn_and_the_warm_up_does_not_count() -> None:
+    engine = ScriptedEngine()
+    async with serving(engine) as server:
+        found = await throughput(
+            server.url, cast("Upstream", Deaf()), 2 * [SENTENCE], [1, 2], 3, ignore
+        )
+    assert [(each.system, each.files, each.errors) for each in found] == [
+        ("polyasr", 1, 0.0),
+        ("qwen-asr", 1, 1.0),
+        ("polyasr", 2, 0.0),
+        ("qwen-asr", 2, 1.0),
+    ]
+    assert len(engine.asked) == (1 + 2) * (1 + 3)
+    assert found[3].seconds == (2.0, 2.0, 2.0)
+    assert found[3].speed == pytest.approx((1.76, 1.76, 1.76))
+
+
+async def test_a_film_is_as_long_as_asked_for_and_its_first_text_comes_before_its_end() -> None:
+    async with serving(ScriptedEngine()) as server:
+        found = await film(server.url, [SENTENCE], 90.0, ignore)
+    assert found.audio == 90.0
+    assert 0 < found.first_event < found.done
+
+
+async def test_dictations_are_told_alone_and_beside_a_film() -> None:
+    async with serving(ScriptedEngine()) as server:
+        alone, beside = await latencies(server.url, [SENTENCE], [SENTENCE], ignore, minutes=2)
+    assert (alone.beside, beside.beside) == ("nothing", "a film")
+    for found in (alone, beside):
+        assert all(seconds is not None for seconds in (*found.first_partial, *found.final))
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write(RESULT, tmp_path / "r.json")
+    assert read(tmp_path / "r.json") == RESULT
+    for content in (
+        "",
+        "[]",
+        "{}",
+        '{"kind": "batch", "schema": 9}',
+        '{"kind": "batch", "schema": 1}',
+    ):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(BadResult):
+            read(tmp_path / "other.json")
+
+
+def test_the_report_tells_medians_ranges_and_ratios() -> None:
+    told = report(RESULT)
+    assert "| 8 | 100 (80–120) | 1.0 | 40 (30–50) | 2.0 | 2.5 |" in told
+    assert "| 120 | 1.23 | 100 | 430 | 30 |" in told
+    assert "| nothing | 3 | 0.60 | 0.70 | 0.20 | 0.30 |" in told
+    assert "| a film | 3 | 0.60 | never | 0.20 | never |" in told
+
+
+def test_a_report_of_a_part_has_that_part() -> None:
+    told = report(replace(RESULT, throughput=RESULT.throughput[:1], film=None, latencies=()))
+    assert "qwen-asr" not in told.replace("python", "")
+    assert "film" not in told
+
+
+def test_impossible_options_are_refused(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser.add_subparsers())
+    for given in (["--files", "0"], ["--repeats", "0"], ["--film", "-1"]):
+        with pytest.raises(ValueError, match="positive"):
+            command.run(parser.parse_args(["batch", *given]))
+    with pytest.raises(ValueError, match="no directory"):
+        command.run(parser.parse_args(["batch", "--out", str(tmp_path / "x" / "y.json")]))
