@@ -114,7 +114,8 @@ async def _add(row: Row, case: Case, engine: SpeechEngine, upstream: Any) -> Non
         row.served += _errors(case, _seconds(_words(await _served(engine, case))))
     except InvalidRequest:
         row.refused += 1
-    if len(case.samples) > await engine.word_aligner.longest():
+    step = upstream.timestamp_segment_time / 1000
+    if len(case.samples) > upstream.model.thinker.config.classify_num * step * SAMPLE_RATE:
         return
     began = time.perf_counter()
     words = await engine.word_aligner.align(case.samples, case.text, case.language)

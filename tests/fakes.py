@@ -158,6 +158,7 @@ class EvenAligner:
 
     missing: str = ""
     asked: list[tuple[int, str, str | None]] = field(default_factory=list)
+    longest: int = 300 * SAMPLE_RATE
 
     @property
     def present(self) -> bool:
@@ -166,10 +167,6 @@ class EvenAligner:
     async def ready(self) -> None:
         if self.missing:
             raise ModelUnavailable(self.missing)
-
-    async def longest(self) -> int:
-        await self.ready()
-        return 300 * SAMPLE_RATE
 
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
         await self.ready()

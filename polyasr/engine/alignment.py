@@ -21,10 +21,15 @@ class ModelAligner:
     that a dictation waits for one of them at the most."""
 
     def __init__(
-        self, thread: ModelThread, unit: Unit[QwenAligner], present: Callable[[], bool]
+        self,
+        thread: ModelThread,
+        unit: Unit[QwenAligner],
+        present: Callable[[], bool],
+        longest: int,
     ) -> None:
         """``present`` looks whether the unit's files are on this machine."""
         self._thread, self._unit, self._present = thread, unit, present
+        self._longest = longest
 
     @property
     def present(self) -> bool:
@@ -35,9 +40,10 @@ class ModelAligner:
         """Wait until it is loaded; counts as a use. Raises ModelUnavailable."""
         await self._unit.load()
 
-    async def longest(self) -> int:
-        """Samples that it takes at once; counts as a use. Raises ModelUnavailable."""
-        return await self._unit.run(Urgency.BATCH, lambda aligner: aligner.longest)
+    @property
+    def longest(self) -> int:
+        """Samples that it is good at when it gets them at once."""
+        return self._longest
 
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
         """As `WordAligner.align`. Where an unload comes between, it begins anew."""

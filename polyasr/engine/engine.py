@@ -29,7 +29,7 @@ from polyasr.errors import InferenceFailed, PolyasrError
 from polyasr.health import EngineStatus, Residency
 from polyasr.pipeline.types import Hypothesis, Recognition, SpeechDetector, Urgency
 from polyasr.samples import SAMPLE_RATE, Samples
-from polyasr.settings import Settings
+from polyasr.settings import TINY, Settings
 
 if TYPE_CHECKING:
     from polyasr.engine.qwen_aligner import QwenAligner
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ALIGNER_LONGEST, TINY_ALIGNER_LONGEST = 300 * SAMPLE_RATE, 5 * SAMPLE_RATE
+"""Samples that an aligner is good at when it gets them at once: Qwen's own by its makers, and the
+bundled one by measurement."""
 PROBE_EVERY = 120.0
 """Seconds without a success after which a probe looks whether recognition still works."""
 
@@ -72,6 +75,7 @@ class SpeechEngine:
             thread,
             self._units.add(Recipe("align", settings.aligner_model, self._prepare_aligner)),
             partial(checkpoint.weights_present, settings, checkpoint.ALIGNER),
+            TINY_ALIGNER_LONGEST if settings.aligner_model == TINY else ALIGNER_LONGEST,
         )
         self._packing = Packing(thread)
         self._segments: WeakSet[SegmentState] = WeakSet()

@@ -295,9 +295,9 @@ class WordAligner(Protocol):
         """Wait until it is loaded. Raises ModelUnavailable, saying why it is not there."""
         ...
 
-    async def longest(self) -> int:
-        """Samples that it takes at once: no more than 300 s, and more than a segment of a dictation
-        has. Loads it. Raises ModelUnavailable."""
+    @property
+    def longest(self) -> int:
+        """Samples that it is good at when it gets them at once; it may take more."""
         ...
 
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:

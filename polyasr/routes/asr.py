@@ -21,7 +21,7 @@ from polyasr.routes.services import Services
 from polyasr.routes.speakers import speaker_count
 from polyasr.routes.translations import translator_of
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
-from polyasr.routes.words import with_words_if_there
+from polyasr.routes.words import to_be_timed, with_words_if_there
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ def asr(services: Services) -> Blueprint:
                 to_recognize=not options.translate,
             ) as blocks:
                 how = recognition(services, options.language, options.context)
+                if options.with_words:
+                    how = to_be_timed(services, how)
                 changes = labels.changes() if labels else ()
                 transcript = await batch.transcribe(recognizer, blocks, how, changes=changes)
                 if options.with_words:

@@ -16,7 +16,12 @@ from polyasr.routes.body import exchange_tasks
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
-from polyasr.routes.words import aligner_ready, with_words, with_words_if_there
+from polyasr.routes.words import (
+    aligner_ready,
+    to_be_timed,
+    with_words,
+    with_words_if_there,
+)
 from polyasr.samples import Samples
 
 DIARIZED = "diarized_json"
@@ -81,13 +86,15 @@ async def respond(
         form.record.text = await _stream(services, recognizer, blocks, options, to_client)
     else:
         how = recognition(services, options.language, options.context)
+        subtitled = options.response_format in formats.SUBTITLES and options.task == "transcribe"
+        if options.with_words or subtitled:
+            how = to_be_timed(services, how)
         transcript = await batch.transcribe(recognizer, blocks, how)
         form.record.text = transcript.text
-        if options.task == "transcribe":
-            if options.with_words:
-                transcript = await with_words(services, transcript, form.file)
-            elif options.response_format in formats.SUBTITLES:
-                transcript = await with_words_if_there(services, transcript, form.file)
+        if options.with_words:
+            transcript = await with_words(services, transcript, form.file)
+        elif subtitled:
+            transcript = await with_words_if_there(services, transcript, form.file)
         task_status.started(await _answer(transcript, options))
 
 

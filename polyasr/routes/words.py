@@ -7,6 +7,7 @@ from typing import IO
 
 from polyasr import alignment
 from polyasr.errors import InferenceFailed, ModelUnavailable
+from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.pipeline.types import Transcript
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import reopened
@@ -22,6 +23,12 @@ async def aligner_ready(services: Services) -> None:
     aligner = services.engine.word_aligner
     if not aligner.present:
         await aligner.ready()
+
+
+def to_be_timed(services: Services, how: RecognizerOptions) -> RecognizerOptions:
+    """How to recognize what is to be timed: in segments that suit the aligner, if it is there."""
+    aligner = services.engine.word_aligner
+    return alignment.fitted(how, aligner.longest) if aligner.present else how
 
 
 async def with_words(

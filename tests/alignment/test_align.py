@@ -112,6 +112,17 @@ async def test_no_chunk_is_longer_than_was_asked_for() -> None:
     assert max(length for length, _, _ in engine.aligner.asked) <= 2 * SAMPLE_RATE
 
 
+async def test_an_aligner_that_is_good_at_little_gets_little() -> None:
+    aligner = EvenAligner(longest=3 * SAMPLE_RATE)
+    for text in (None, "One two. " * 4):
+        engine = ScriptedEngine(script=by_pitch, aligner=aligner)
+        await aligned(recording(440, lasting=10, pause=0), text, engine=engine)
+        lengths = [length for length, _, _ in aligner.asked]
+        assert max(lengths) <= 3 * SAMPLE_RATE
+        assert sum(lengths) == pytest.approx(10 * SAMPLE_RATE, rel=0.05)
+        aligner.asked.clear()
+
+
 async def test_progress_is_told_of_both_stages() -> None:
     told: list[tuple[Stage, int]] = []
     await aligned(recording(440, 880, 440), told=told)
