@@ -40,6 +40,8 @@ def main() -> None:
             batch.run(arguments)
         elif arguments.command == "dictation":
             dictation.run(arguments)
+        elif arguments.command == "rounding":
+            _rounding(arguments)
         elif arguments.command == "connections":
             _connections(arguments)
         elif arguments.command == "plot":
@@ -112,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     connections.add_argument("--minutes", type=_minutes, default=1.0, help="of each server (1)")
     connections.add_argument("--no-archive", action="store_true", help="turn the archive off")
     connections.add_argument("--out", type=_new_file, metavar="FILE.json", help="write the figures")
+    rounding = commands.add_parser(
+        "rounding", help="what weights of fewer bits change in the text, with the tiny model"
+    )
+    rounding.add_argument(
+        "--dtypes", nargs="+", choices=DTYPES, default=["bfloat16", "int8"], help="(bfloat16 int8)"
+    )
+    rounding.add_argument("--clips", type=_repeats, default=100, help="of each language (100)")
     pages = commands.add_parser("report", help="results of `dictation` as one HTML page")
     pages.add_argument("results", type=Path, nargs="+", metavar="FILE.json")
     pages.add_argument("--html", type=_new_file, required=True, metavar="FILE.html", dest="page")
@@ -166,6 +175,16 @@ def _diarization(arguments: argparse.Namespace) -> None:
         else:
             outcome = report(measure(arguments.speech, arguments.seeds, arguments.seconds, told))
     print(outcome)
+
+
+def _rounding(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from bench.rounding import measure, report
+
+    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+        found = measure(arguments.dtypes, arguments.clips, line.set_description_str)
+    print(report(found))
 
 
 def _connections(arguments: argparse.Namespace) -> None:
