@@ -202,6 +202,10 @@ class ScriptedRecognition:
         self._engine, self._language, self._context = engine, language, context
         self._samples: Samples = np.empty(0, np.float32)
 
+    @property
+    def audio(self) -> Samples:
+        return self._samples
+
     def append(self, samples: Samples) -> None:
         self._samples = np.concatenate([self._samples, samples])
 

@@ -315,6 +315,12 @@ def test_a_growing_text_rewrites_its_line_on_a_terminal() -> None:
     assert terminal.getvalue() == "\r\x1b[Kgood\r\x1b[Kgood morning\r\x1b[K"
 
 
+def test_what_may_still_change_is_faint() -> None:
+    terminal = Terminal()
+    LiveLine(terminal).show("good morning", tentative=len("morning"))
+    assert terminal.getvalue() == "\r\x1b[Kgood \x1b[2mmorning\x1b[22m"
+
+
 def test_a_growing_text_is_a_line_each_time_on_a_pipe() -> None:
     pipe = io.StringIO()
     line = LiveLine(pipe)

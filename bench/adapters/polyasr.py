@@ -10,7 +10,7 @@ from bench.adapters.port import StreamFailed
 from bench.dictation.observed import Heard
 from polyasr.client import Dictation, open_dictation
 from polyasr.client.capture import BYTES_PER_SECOND, FRAME_BYTES
-from polyasr.protocol.messages import Final
+from polyasr.protocol.messages import Final, Partial
 
 CONTROL = 3
 PATIENCE_SEC = 10.0
@@ -65,7 +65,7 @@ class _Stream:
                 is_over = True
                 covered = _seconds(message.recognized_through_seq, self._sent)
                 yield Heard(message.text, is_final=True, covered=covered)
-            else:
+            elif isinstance(message, Partial):
                 settled = message.settled
                 yield Heard(message.partial, None if settled is None else settled.committed)
         if not is_over:

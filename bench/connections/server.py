@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import hypercorn.trio
+import numpy as np
 import trio
 from quart import websocket
 from quart_trio import QuartTrio
@@ -35,6 +36,10 @@ class ConstantTime:
 
     def __init__(self, length: int = 0) -> None:
         self._length = length
+
+    @property
+    def audio(self) -> Samples:
+        return np.zeros(self._length, np.float32)
 
     def append(self, samples: Samples) -> None:
         self._length += len(samples)

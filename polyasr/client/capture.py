@@ -50,7 +50,7 @@ class Capture:
         """Make a frame of what is left, but for half a sample."""
         if rest := len(self._rest) // 2 * 2:
             self._append(bytes(self._rest[:rest]))
-        self._rest.clear()
+        del self._rest[:rest]
 
     def acknowledge(self, ack_seq: int) -> bool:
         """The server holds the frames up to and including this one; whether that is news."""

@@ -12,11 +12,12 @@ import trio
 
 from polyasr.client.batch import rescuer
 from polyasr.client.capture import BYTES_PER_SECOND, FRAME_BYTES, Capture
-from polyasr.client.link import DictationFailed, Link, Received, Rescue
+from polyasr.client.link import DictationFailed, Link, Received, Rescue, Told
 from polyasr.client.servers import Connect, Servers
 from polyasr.client.socket import bearer, open_socket, parse_address
 from polyasr.errors import PolyasrError, ungrouped
-from polyasr.protocol.messages import Final, Partial, Start, Stop
+from polyasr.protocol.fields import RequestId
+from polyasr.protocol.messages import Final, Flush, Mark, Partial, Start, Stop
 
 PATIENCE_SEC = 60.0
 """How long a lost server is looked for: a lift, a tunnel, a restart."""
@@ -27,12 +28,13 @@ LEAVE_SEC = 3.0
 class Dictation:
     """A dictation under way. Iterate over it to receive; send and stop from another task.
 
-    The iterator gives partials and the final, and ends when a server is done. A connection that is
-    lost is opened again and the session resumed; a server that reports an error or stays away is
-    given up for the next. When none is left, the recording is posted to their batch endpoints once
-    the dictation is stopped. The iterator raises DictationFailed or ServerUnreachable when all of
-    that was in vain, and at once when no session was ever begun. A final that does not cover all
-    the audio comes only after all of it was sent twice.
+    The iterator gives partials and the final, and at control 3 what else is told, and ends when a
+    server is done. A connection that is lost is opened again and the session resumed; a server that
+    reports an error or stays away is given up for the next. When none is left, the recording is
+    posted to their batch endpoints once the dictation is stopped. The iterator raises
+    DictationFailed or ServerUnreachable when all of that was in vain, and at once when no session
+    was ever begun. A final that does not cover all the audio comes only after all of it was sent
+    twice.
 
     Every message is also kept in ``received``, with the time it came.
     """
@@ -83,10 +85,29 @@ class Dictation:
         link.tell()
         await trio.lowlevel.checkpoint()
 
+    async def flush(self, flush_id: RequestId | None = None) -> RequestId:
+        """Have sealed what was said so far; answered by ``Flushed`` with the id that is returned.
+
+        Takes control 3, as ``mark`` does. Raises ValueError without it.
+        """
+        return await self._request(Flush, flush_id)
+
+    async def mark(self, mark_id: RequestId | None = None) -> RequestId:
+        """Ask when all audio so far has been decoded; answered by ``Marked`` with that id."""
+        return await self._request(Mark, mark_id)
+
+    async def _request(self, kind: type[Flush], asked_id: RequestId | None) -> RequestId:
+        if self._link.start.control < 3:
+            raise ValueError(f"a {kind.TYPE} takes a dictation that was opened with control=3")
+        request = kind(uuid.uuid4().hex if asked_id is None else asked_id)
+        self._link.request(request)
+        await trio.lowlevel.checkpoint()
+        return request.id
+
     def __aiter__(self) -> Dictation:
         return self
 
-    async def __anext__(self) -> Partial | Final:
+    async def __anext__(self) -> Told:
         try:
             return await self._link.events.receive()
         except trio.EndOfChannel:
@@ -105,10 +126,14 @@ async def open_dictation(
     session_id: str | None = None,
     api_key: str | None = None,
     patience: float = PATIENCE_SEC,
+    word_times: bool = False,
+    speaker_filter: bool | None = None,
+    endpointing: bool = True,
 ) -> AsyncIterator[Dictation]:
     """Connect to ``ws://host:port/ws/transcribe``, or the first of several that answers, and start.
 
-    ``patience`` is how many seconds a lost server is looked for, 0 for not at all. Raises, in one
+    ``patience`` is how many seconds a lost server is looked for, 0 for not at all; the last three
+    are for control 3 and as `Start` has them. Raises, in one
     line that says what to do, ServerUnreachable when nobody answers there, and ConfigurationError
     when the address or the key cannot be one.
     """
@@ -118,7 +143,13 @@ async def open_dictation(
     if api_key:
         bearer(api_key)
     start = Start(
-        session_id or uuid.uuid4().hex, control=control, language=language or "", context=context
+        session_id or uuid.uuid4().hex,
+        control=control,
+        language=language or "",
+        context=context,
+        word_times=word_times,
+        speaker_filter=speaker_filter,
+        endpointing=endpointing,
     )
     connects = [partial(open_socket, each, api_key) for each in urls]
     rescue = rescuer(urls, api_key, patience)
@@ -177,7 +208,7 @@ def transcribe(
                 async for event in dictation:
                     if isinstance(event, Final):
                         final = event
-                    elif on_partial is not None:
+                    elif isinstance(event, Partial) and on_partial is not None:
                         on_partial(event.partial)
                 nursery.cancel_scope.cancel()
         if final is None:

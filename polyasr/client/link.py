@@ -18,11 +18,19 @@ from polyasr.protocol.messages import (
     Ack,
     Done,
     Error,
+    Event,
     Final,
+    Flush,
+    Flushed,
+    Mark,
+    Marked,
     Partial,
+    Rejected,
     Resume,
     Resumed,
+    Segment,
     ServerMessage,
+    SpeechState,
     Start,
     Started,
     Stop,
@@ -58,6 +66,10 @@ class Received:
     at: float
 
 
+Told = Partial | Final | Event
+"""What a dictation tells; events come at control 3."""
+
+
 class Link:
     """Sends what was captured and receives what is answered, over as many connections as it takes.
 
@@ -76,7 +88,9 @@ class Link:
         """Why no server listens just now."""
         self.failure: PolyasrError | None = None
         """Why it is over, unless because a server was done."""
-        self._events, self.events = trio.open_memory_channel[Partial | Final](math.inf)
+        self._events, self.events = trio.open_memory_channel[Told](math.inf)
+        self._requests: list[tuple[int, Flush | Mark]] = []
+        """What was asked and is not answered, each behind so many frames."""
         self._changed = trio.Event()
         self._talking = trio.CancelScope()
         self._servers = servers
@@ -92,6 +106,12 @@ class Link:
         """Audio was captured, or the stop is there, or it is over."""
         self._changed.set()
         self._changed = trio.Event()
+
+    def request(self, message: Flush | Mark) -> None:
+        """Ask for something behind all that was captured."""
+        self.capture.finish()
+        self._requests.append((self.capture.n_frames, message))
+        self.tell()
 
     async def changed(self) -> None:
         """Wait for the next time that something is told or acknowledged."""
@@ -215,6 +235,11 @@ class Link:
             case Partial():
                 self._servers.got_on()
                 self._events.send_nowait(message)
+            case Flushed() | Marked():
+                self._answered(message)
+                self._events.send_nowait(message)
+            case SpeechState() | Segment() | Rejected():
+                self._events.send_nowait(message)
             case Final() if self._covers(message):
                 self._final = message
                 self._events.send_nowait(message)
@@ -238,6 +263,12 @@ class Link:
                     return False
                 raise DictationFailed(reason, f"the server cannot answer the stop: {reason}")
         return True
+
+    def _answered(self, answer: Flushed | Marked) -> None:
+        kind = Mark if isinstance(answer, Marked) else Flush
+        same = [r for r in self._requests if type(r[1]) is kind and r[1].id == answer.id]
+        for request in same[:1]:
+            self._requests.remove(request)
 
     def _send_after(self, ack_seq: int, socket: Socket, nursery: trio.Nursery) -> None:
         """Send the frames after those that the server holds. Raises DictationFailed."""
@@ -265,9 +296,17 @@ class Link:
         return True
 
     async def _send_audio(self, socket: Socket, position: int) -> None:
-        """Send the frames from ``position`` on as they are captured, then the stop."""
+        """Send the frames from ``position`` on as they are captured, then the stop.
+
+        What was asked and not answered is asked again, at its place or as soon as may be.
+        """
+        asked: list[Flush | Mark] = []
         while True:
-            if position < self.capture.n_frames:
+            due = [each for at, each in self._requests if at <= position and each not in asked]
+            if due:
+                asked.append(due[0])
+                await self._send(socket, due[0].to_json())
+            elif position < self.capture.n_frames:
                 frame = Frame(position, self.capture.payload(position))
                 position += 1
                 await self._send(socket, encode(frame))

@@ -24,7 +24,7 @@ from polyasr.client.dictation import Dictation, open_dictation, speak
 from polyasr.commands.recordings import read_recording
 from polyasr.commands.terminal import LiveLine
 from polyasr.errors import ModelUnavailable
-from polyasr.protocol.messages import Final
+from polyasr.protocol.messages import Final, Partial
 from polyasr.samples import SAMPLE_RATE, to_pcm16
 from polyasr.settings import TINY, variable, without_settings
 
@@ -85,8 +85,9 @@ async def _dictate(dictation: Dictation, pcm16: bytes) -> Dictated:
             if isinstance(message, Final):
                 line.clear()
                 return Dictated(message.text, first_partial, now - stopped)
-            first_partial = first_partial or now - began
-            line.show(message.partial)
+            if isinstance(message, Partial):
+                first_partial = first_partial or now - began
+                line.show(message.partial)
     raise ModelUnavailable("the server was done without a final text")
 
 

@@ -14,7 +14,7 @@ from polyasr.client.dictation import Dictation, open_dictation, speak
 from polyasr.commands import load_settings
 from polyasr.commands.recordings import read_recording
 from polyasr.commands.terminal import LiveLine
-from polyasr.protocol.messages import Final
+from polyasr.protocol.messages import Final, Partial
 from polyasr.settings import Settings
 
 STDIN = 0
@@ -43,6 +43,7 @@ async def _dictate(arguments: argparse.Namespace, settings: Settings, pcm16: byt
     async with (
         open_dictation(
             servers,
+            control=2 if line is None else 3,
             language=arguments.language,
             context=arguments.context,
             api_key=settings.api_key or None,
@@ -56,8 +57,9 @@ async def _dictate(arguments: argparse.Namespace, settings: Settings, pcm16: byt
         async for message in dictation:
             if isinstance(message, Final):
                 final = message.text
-            elif line is not None:
-                line.show(message.partial)
+            elif isinstance(message, Partial) and line is not None:
+                settled = message.settled
+                line.show(message.partial, settled.n_tentative(message.partial) if settled else 0)
         nursery.cancel_scope.cancel()
     if line is not None:
         line.clear()

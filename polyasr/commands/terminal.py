@@ -8,6 +8,8 @@ from typing import TextIO
 
 CLEAR_LINE = "\r\x1b[K"
 """Back to the first column, and erase from there (ECMA-48)."""
+FAINT, NORMAL = "\x1b[2m", "\x1b[22m"
+"""ECMA-48 as well; a terminal that cannot draw faintly ignores it."""
 
 
 class LiveLine:
@@ -17,11 +19,16 @@ class LiveLine:
         self._stream = stream
         self._rewrites = stream.isatty()
 
-    def show(self, text: str) -> None:
-        """Show the text; of a long one, the end that fits on the line."""
+    def show(self, text: str, tentative: int = 0) -> None:
+        """Show the text; of a long one, the end that fits on the line.
+
+        So many characters at its end may still change, and are faint.
+        """
         if self._rewrites:
-            columns = shutil.get_terminal_size().columns - 1
-            self._stream.write(CLEAR_LINE + tail(text, columns))
+            shown = tail(text, shutil.get_terminal_size().columns - 1)
+            settled = max(0, len(shown) - tentative)
+            faint = FAINT + shown[settled:] + NORMAL if shown[settled:] else ""
+            self._stream.write(CLEAR_LINE + shown[:settled] + faint)
         else:
             self._stream.write(text + "\n")
         self._stream.flush()

@@ -55,6 +55,11 @@ class SegmentRecognition:
         self._audio: Samples = np.empty(0, np.float32)
         self._unchanged = 0
 
+    @property
+    def audio(self) -> Samples:
+        """The audio held."""
+        return self._audio
+
     def append(self, samples: Samples) -> None:
         """Add audio at the end."""
         self._audio = np.concatenate([self._audio, samples])

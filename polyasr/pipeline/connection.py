@@ -203,6 +203,7 @@ class Conversation:
             context=start.context,
             append_only=start.control >= 3,
             endpointing=start.endpointing,
+            word_times=start.word_times,
         )
         chosen = start.speaker_filter
         return DictationOptions(recognizer, config.speaker_filter if chosen is None else chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -36,6 +36,8 @@ from polyasr.pipeline.types import (
     Silence,
     Speech,
     Urgency,
+    Word,
+    WordAligner,
 )
 from polyasr.pipeline.vad import Detected
 from polyasr.samples import SAMPLE_RATE
@@ -56,7 +58,8 @@ class RecognizerOptions:
     ``partial_min_delta`` in samples of new audio and ``partial_interval`` in seconds between the
     partials of one stream. ``append_only``: what a partial has committed stays, and with it the
     language of its segment; otherwise every text is that of a fresh decode. Without ``endpointing``
-    a pause neither commits nor seals. ``sealing`` and ``final`` say how urgent those decodes are.
+    a pause neither commits nor seals; with ``word_times`` segments come with their words.
+    ``sealing`` and ``final`` say how urgent those decodes are.
     ``longest``, in samples, bounds the segments of a recording; those of a dictation have theirs.
     """
 
@@ -69,6 +72,7 @@ class RecognizerOptions:
     partial_interval: float = 0.6
     append_only: bool = False
     endpointing: bool = True
+    word_times: bool = False
     sealing: Urgency = Urgency.PARTIAL
     final: Urgency = Urgency.FINAL
 
@@ -160,10 +164,15 @@ class OpenSegment:
         finally:
             self._recognition.crop(self.timeline.length)
 
-    async def seal(self, urgency: Urgency) -> Segment:
-        """Decode the whole."""
+    async def seal(self, urgency: Urgency, aligner: WordAligner | None = None) -> Segment:
+        """Decode the whole; with an aligner, its words are told."""
         committed = self.committed
         decoded = await self.hypothesis(urgency)
+        words = None
+        if aligner is not None and decoded.text:
+            audio, language = self._recognition.audio, decoded.language or None
+            found = await aligner.align(audio, decoded.text, language)
+            words = tuple(self._placed(word) for word in found)
         return Segment(
             text=decoded.text,
             language=decoded.language,
@@ -175,6 +184,7 @@ class OpenSegment:
             language_logprob=decoded.language_logprob,
             finish_reason=decoded.finish_reason,
             commit_regret=decoded.commit_regret or not decoded.text.startswith(committed),
+            words=words,
         )
 
     def close(self) -> None:
@@ -185,6 +195,12 @@ class OpenSegment:
     def _kept(self) -> str:
         """What the next answer begins with."""
         return self.committed if self._append_only else ""
+
+    def _placed(self, word: Word) -> Word:
+        """A word on the client's clock."""
+        timeline = self.timeline
+        start, end = timeline.position(word.start), timeline.end_position(word.end)
+        return replace(word, start=start, end=max(start, end))
 
     def _settle(self) -> None:
         """Commit what the last hypothesis has settled; a forced cut is never before it."""
@@ -216,6 +232,7 @@ class Utterance:
     def __init__(self, engine: Engine, options: RecognizerOptions) -> None:
         self._engine, self._options = engine, options
         self._segmenter = Segmenter(options.seal_at_pause)
+        self._aligner = engine.word_aligner if options.word_times else None
         self._sealed: list[Segment] = []
         self._open = self._new_segment()
         self._doubtful: deque[Speech] = deque()
@@ -342,7 +359,7 @@ class Utterance:
     async def _seal(self, following: OpenSegment, urgency: Urgency) -> Sequence[Result]:
         ending, self._open = self._open, following
         try:
-            segment = await ending.seal(urgency)
+            segment = await ending.seal(urgency, self._aligner)
         finally:
             ending.close()
         self._sealed.append(segment)

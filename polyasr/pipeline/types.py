@@ -345,6 +345,11 @@ class Recognition(Protocol):
         """Keep the first ``length`` samples; what came after them begins the returned segment."""
         ...
 
+    @property
+    def audio(self) -> Samples:
+        """The audio held."""
+        ...
+
     async def hypothesis(self, urgency: Urgency, committed: str = "") -> Hypothesis:
         """Decode all audio held. Raises InferenceFailed or ModelUnavailable.
 

@@ -259,6 +259,10 @@ class Settled:
     language: str
     audio_sec: float
 
+    def n_tentative(self, partial: str) -> int:
+        """How many characters at the end of that text may still change."""
+        return len(partial) - len(self.committed)
+
     def fields(self, partial: str) -> Fields:
         """As they go over the wire with that text."""
         return {

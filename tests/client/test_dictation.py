@@ -21,7 +21,18 @@ from polyasr.client.capture import FRAME_BYTES
 from polyasr.client.dictation import speak
 from polyasr.errors import ConfigurationError
 from polyasr.protocol.frames import Frame, decode
-from polyasr.protocol.messages import Ack, Done, Error, Final, Partial, Started, StopExpired
+from polyasr.protocol.messages import (
+    Ack,
+    Done,
+    Error,
+    Final,
+    Flushed,
+    Marked,
+    Partial,
+    Resumed,
+    Started,
+    StopExpired,
+)
 
 Script = Callable[[WebSocketConnection, dict[str, Any]], Awaitable[None]]
 
@@ -321,3 +332,49 @@ def test_the_client_needs_no_model_library() -> None:
     heavy = "{'torch', 'numpy', 'transformers', 'quart'}"
     script = f"import sys, polyasr.client; sys.exit(' '.join({heavy} & set(sys.modules)) or 0)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+async def test_flushes_and_marks_go_out_behind_the_audio_and_are_asked_again_when_lost() -> None:
+    heard: list[list[str]] = []
+
+    async def lossy(socket: WebSocketConnection, start: dict[str, Any]) -> None:
+        """Loses the first connection after the mark; answers all on the second."""
+        said: list[str] = []
+        heard.append(said)
+        kind = Resumed if start["type"] == "resume" else Started
+        await socket.send_message(kind("a", 1 if kind is Resumed else -1, 3).to_json())
+        while True:
+            message = await socket.get_message()
+            fields = {"type": "audio"} if isinstance(message, bytes) else json.loads(message)
+            said.append(fields["type"])
+            if len(heard) == 1 and fields["type"] == "mark":
+                return await socket.aclose()
+            if fields["type"] == "mark":
+                await socket.send_message(Marked("a", fields["id"], 3).to_json())
+            elif fields["type"] == "flush" and len(heard) == 2:
+                await socket.send_message(Flushed("a", fields["id"]).to_json())
+            elif fields["type"] == "stop":
+                await socket.send_message(Final("a", fields["stopId"], "Hi.", 4).to_json())
+                await socket.send_message(Done("a", fields["stopId"]).to_json())
+
+    async with (
+        server(lossy) as url,
+        open_dictation(url, control=3, session_id="a", endpointing=False) as dictation,
+    ):
+        await dictation.send(bytes(2 * FRAME_BYTES + 11))
+        flush = await dictation.flush()
+        await dictation.mark("m")
+        told = [type(await anext(dictation)) for _ in range(2)]
+        await dictation.send(bytes(FRAME_BYTES - 1))
+        await dictation.stop()
+        told += [type(event) async for event in dictation]
+    assert told == [Flushed, Marked, Final]
+    assert heard[0][-3:] == ["audio", "flush", "mark"]
+    assert heard[1] == ["audio", "flush", "mark", "audio", "stop"]
+    assert isinstance(flush, str)
+
+
+async def test_a_flush_takes_control_3() -> None:
+    async with server(answer) as url, open_dictation(url) as dictation:
+        with pytest.raises(ValueError, match="control=3"):
+            await dictation.flush()

@@ -305,3 +305,30 @@ async def test_a_session_begun_below_control_3_is_not_resumed_with_it() -> None:
         again = server.connect()
         assert (await again.resume(control=3))["control"] == 2
         await answered(again, n_frames)
+
+
+async def test_words_come_with_their_segment_on_the_clients_clock(
+    autojump_clock: MockClock,
+) -> None:
+    audio = silence(1.6) + tone(0.96) + silence(3.2) + tone(0.96)
+    (segment,) = [
+        message
+        for message in await told(audio, ScriptedEngine(counting), timestamps="word")
+        if message["type"] == "segment"
+    ]
+    words = segment["words"]
+    assert [word["text"] for word in words] == segment["text"].rstrip(".").split()
+    assert words[0]["start"] == segment["start"] == 1.44
+    assert words[-1]["end"] <= segment["end"] == 6.72
+    assert words[-1]["start"] >= 5.6
+    assert all(word["start"] < word["end"] for word in words)
+
+
+async def test_words_that_are_not_to_be_had_are_told_at_the_start() -> None:
+    engine = ScriptedEngine(counting)
+    engine.aligner.missing = "there is no aligner: set POLYASR_ALIGNER_MODEL"
+    async with sessions(engine) as server:
+        client = server.connect()
+        await client.say("start", sessionId="a", control=3, timestamps="word")
+        *_, error = await client.rest()
+    assert error == {"type": "error", "error": engine.aligner.missing, "code": "model_unavailable"}
