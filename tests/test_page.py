@@ -11,7 +11,6 @@ import trio
 from polyasr import settings
 from polyasr.commands.demo import RECORDING, words
 from polyasr.engine import open_engine
-from polyasr.languages import CODES
 from tests.browser import Tab, browser, needs_chromium
 from tests.fakes import ScriptedEngine, tone, wav
 from tests.routes.conftest import serving
@@ -154,12 +153,3 @@ async def test_it_is_fit_for_the_dark_and_for_a_phone() -> None:
         )
         await look(tab, "phone")
         assert await tab.run("document.documentElement.scrollWidth <= innerWidth")
-
-
-async def test_every_language_of_the_model_can_be_chosen() -> None:
-    async with serving(ScriptedEngine()) as server, browser() as tab:
-        await open_page(tab, server.url)
-        offered = await tab.run(
-            "[...document.getElementById('language').options].map(o => o.value)"
-        )
-    assert sorted(offered) == sorted(["", *CODES.values()])

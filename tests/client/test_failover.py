@@ -49,7 +49,7 @@ async def dictate(connects: Sequence[Connect], pcm16: bytes, rescue: Rescue | No
     return final
 
 
-@pytest.mark.seeds(sample=20, soak=300)
+@pytest.mark.seeds(sample=10, soak=300)
 async def test_a_final_is_the_same_whichever_servers_are_lost(
     seed: int, autojump_clock: MockClock
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from polyasr.languages import CODES
 from tests.fakes import ScriptedEngine
 
 from .conftest import serving
@@ -74,6 +75,12 @@ async def test_what_has_not_changed_is_not_sent_again() -> None:
 async def test_nothing_else_is_served(name: str) -> None:
     async with serving(ScriptedEngine()) as server:
         assert (await server.http.get(f"/web/{name}")).status_code == 404
+
+
+async def test_every_language_of_the_model_can_be_chosen() -> None:
+    async with serving(ScriptedEngine()) as server:
+        page = await server.http.get("/", headers=BROWSER)
+    assert sorted(re.findall(r'<option value="(\w+)"', page.text)) == sorted(CODES.values())
 
 
 def test_the_client_is_there_once() -> None:
