@@ -48,11 +48,12 @@ def forget_frames(error: BaseException) -> None:
 
 
 def accelerator_bytes() -> int:
-    """What torch holds of a GPU's memory, 0 without one; never loads torch nor wakes a GPU."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
-        return 0
-    return int(torch.cuda.memory_allocated())
+    """What torch holds of a GPU's memory, 0 without one; never loads torch nor wakes a GPU.
+
+    While another thread is importing torch, its parts are not there yet.
+    """
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    return int(cuda.memory_allocated()) if cuda is not None and cuda.is_initialized() else 0
 
 
 def resident_mb() -> float | None:
