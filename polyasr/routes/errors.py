@@ -9,7 +9,7 @@ from quart import Response, has_request_context, jsonify, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from polyasr.errors import InvalidRequest, MissingField, PolyasrError
+from polyasr.errors import InvalidRequest, MissingField, ModelUnavailable, PolyasrError
 from polyasr.routes.services import ServingEngine
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ def register_errors(app: QuartTrio, engine: ServingEngine) -> None:
         response.status_code = error.status
         if isinstance(error, MissingField) and not _is_openai():
             response.status_code = MISSING_ELSEWHERE
+        units = engine.residency().units
+        if isinstance(error, ModelUnavailable) and any(unit.state == "failed" for unit in units):
+            response.headers["X-Should-Retry"] = "false"
         return _with_retry_headers(response)
 
     @app.errorhandler(HTTPException)

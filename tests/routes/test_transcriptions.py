@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from polyasr.errors import InferenceFailed
+from polyasr.health import Residency, UnitStatus
 from polyasr.pipeline.types import Hypothesis, Urgency, Word
 from polyasr.routes.services import BATCH_CONCURRENCY
 from polyasr.samples import Samples
@@ -177,6 +178,17 @@ async def test_words_cannot_be_timed_without_an_aligner_which_is_told_before_the
     assert error["code"] == "model_unavailable"
     assert "POLYASR_ALIGNER_MODEL" in error["message"]
     assert engine.asked == []
+
+
+async def test_an_aligner_that_failed_to_load_is_not_to_be_asked_again_at_once() -> None:
+    failed = Residency(180.0, (UnitStatus("align", "failed", in_use=False, idle_for=None),))
+    engine = ScriptedEngine(
+        how=replace(READY, residency=failed), aligner=EvenAligner(missing="no weights")
+    )
+    async with serving(engine) as server:
+        response = await server.transcribe(response_format="verbose_json", **WORDS)
+    assert response.status_code == 503
+    assert response.headers["X-Should-Retry"] == "false"
 
 
 async def test_words_are_not_streamed() -> None:
