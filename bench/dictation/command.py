@@ -89,7 +89,9 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         metavar="NAME=VALUE",
         help="of the server that is started, like partial_interval_sec=0.4",
     )
-    parser.add_argument("--cold", action="store_true", help="the first clip tells of a cold server")
+    parser.add_argument(
+        "--cold", action="store_true", help="a clip before all others tells of a cold server"
+    )
     parser.add_argument("--no-batch", action="store_true", help="ask for no text of the whole")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result")
     parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with plots")
@@ -151,6 +153,15 @@ def _corpus(text: str, arguments: argparse.Namespace, corpora: dict[str, Sequenc
     return recipe.name
 
 
+def _cold(arguments: argparse.Namespace, corpora: Mapping[str, Sequence[Clip]]) -> Clip | None:
+    """A short one: a sentence, or the shortest of the folder."""
+    if arguments.systems and not arguments.cold:
+        return None
+    if arguments.corpus is None:
+        return synthesized(Recipe.parse("1", arguments.language, arguments.seed))[0]
+    return min((clip for found in corpora.values() for clip in found), key=lambda c: c.seconds)
+
+
 async def _measure(
     arguments: argparse.Namespace,
     rounds: Sequence[tuple[str, int]],
@@ -169,7 +180,7 @@ async def _measure(
                 pace,
                 arguments.seed,
                 os.environ.get(KEY),
-                cold=arguments.cold or not arguments.systems,
+                cold=_cold(arguments, corpora),
                 batch=not arguments.no_batch,
             )
             session = Session(plan, told, lambda text: print(f"bench: {text}", file=sys.stderr))

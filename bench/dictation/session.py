@@ -71,8 +71,8 @@ class Plan:
     pace: Pace
     seed: int
     key: str | None
-    cold: bool
-    """The first clip, alone, tells of a server that has just started."""
+    cold: Clip | None
+    """Spoken alone before the others, it tells of a server that has just started."""
     batch: bool
     """The server's own text of each whole recording is asked for as well."""
 
@@ -155,11 +155,11 @@ class Session:
 
     async def _cold(self, system: System) -> Figures | None:
         plan = self._plan
-        if not plan.cold:
+        if plan.cold is None:
             return None
         self._told(f"{system.name}, cold")
-        clip = plan.corpora[plan.rounds[0][0]][0]
-        return measure(clip, await observe(self._adapter(system), clip, plan.pace))
+        heard = await observe(self._adapter(system), plan.cold, plan.pace)
+        return measure(plan.cold, heard)
 
     async def _batch_text(self, system: System, clip: Clip) -> str | None:
         """The server's own text of a recording, asked for once."""

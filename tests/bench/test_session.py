@@ -52,7 +52,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
             "pace": Pace(),
             "seed": 0,
             "key": None,
-            "cold": True,
+            "cold": CLIPS[0],
             "batch": True,
         }
         return Plan(**given | changes)
