@@ -28,7 +28,7 @@ from polyasr import server
 from tests.fakes import ScriptedEngine, configured
 
 @asynccontextmanager
-async def open_engine(settings):
+async def open_engine(settings, timed):
     yield ScriptedEngine()
     print("engine closed", flush=True)
 
