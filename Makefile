@@ -17,7 +17,7 @@ serve: $(VENV)/.installed
 	@$(RUN) polyasr serve
 
 test: $(VENV)/.installed-dev
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadfile
 
 soak: $(VENV)/.installed-dev
 	$(RUN) pytest -m seeds --soak
