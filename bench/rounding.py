@@ -77,7 +77,7 @@ def report(found: Sequence[Rounded]) -> str:
     """A table in Markdown."""
     head = [
         "weights",
-        "clips with equal tokens",
+        "clips of equal tokens",
         "tokens changed",
         "log-prob. off by",
         "word error",
