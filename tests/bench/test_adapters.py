@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trio
-from trio_websocket import WebSocketConnection, WebSocketRequest, serve_websocket
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from bench.adapters import ADAPTERS
 from bench.adapters.port import Adapter, StreamFailed
@@ -89,7 +89,8 @@ async def test_whisperlivekit() -> None:
 async def test_whisperlivekit_without_pcm_is_refused() -> None:
     async def talk(server: Peer) -> None:
         await server.say(type="config", useAudioWorklet=False)
-        await server.hear()
+        with pytest.raises(ConnectionClosed):
+            await server.hear()
 
     async with peer(talk, "/asr") as url:
         with pytest.raises(StreamFailed, match="--pcm-input"):
