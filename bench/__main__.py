@@ -15,6 +15,7 @@ from bench.compare import compare
 from bench.dictation import command as dictation
 from bench.dictation.results import is_dictation
 from bench.plot import FORMATS, draw
+from bench.progress import progress
 from bench.report import report
 from bench.results import Result, read, write
 from polyasr.errors import PolyasrError
@@ -143,33 +144,25 @@ def _engine(arguments: argparse.Namespace) -> None:
 
 
 def _speakers(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from bench.speakers import measure, report
 
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
-        trials = measure(arguments.audio, arguments.seeds, line.set_description_str)
+    with progress() as told:
+        trials = measure(arguments.audio, arguments.seeds, told)
     print(report(trials))
 
 
 def _alignment(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from bench.alignment import measure, report
 
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
-        told = line.set_description_str
+    with progress() as told:
         rows = measure(arguments.seconds, arguments.clips, arguments.seed, told)
     print(report(rows))
 
 
 def _diarization(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from bench.diarization import measure, memory, report
 
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
-        told = line.set_description_str
+    with progress() as told:
         if arguments.memory is not None:
             outcome = memory(arguments.speech, arguments.memory, told)
         else:
@@ -178,26 +171,22 @@ def _diarization(arguments: argparse.Namespace) -> None:
 
 
 def _rounding(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from bench.rounding import measure, report
 
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
-        found = measure(arguments.dtypes, arguments.clips, line.set_description_str)
+    with progress() as told:
+        found = measure(arguments.dtypes, arguments.clips, told)
     print(report(found))
 
 
 def _connections(arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from bench.connections.measure import measure
     from bench.connections.summary import document, summarize, table
 
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
+    with progress() as told:
         runs = measure(
             arguments.connections,
             60 * arguments.minutes,
-            line.set_description_str,
+            told,
             archive=not arguments.no_archive,
         )
     summaries = [summarize(run) for run in runs]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
-from tqdm import tqdm
 
 from bench import provenance
 from bench.batch.measure import film, latencies, throughput
@@ -17,6 +16,7 @@ from bench.batch.report import report
 from bench.batch.results import BatchResult, write
 from bench.batch.upstream import open_upstream
 from bench.dictation.corpus import Clip, Recipe, digest, synthesized
+from bench.progress import progress
 from polyasr import checkpoint, settings
 from polyasr.commands.demo import open_server
 from polyasr.errors import ungrouped
@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("--files, --seconds and --repeats take positive numbers")
     recipe = Recipe(max(arguments.files), arguments.seconds)
     recordings, sentences = synthesized(recipe), synthesized(Recipe.parse(SENTENCES))
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
-        result = trio.run(_measure, arguments, recordings, sentences, line.set_description_str)
+    with progress() as told:
+        result = trio.run(_measure, arguments, recordings, sentences, told)
     print(report(result))
     if arguments.out is not None:
         write(result, arguments.out)

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
-from tqdm import tqdm
 
 from bench import provenance
 from bench.adapters import ADAPTERS
@@ -25,6 +24,7 @@ from bench.dictation.page import page
 from bench.dictation.results import Capacity, DictationResult, Objective, read, write
 from bench.dictation.session import Plan, Session, System
 from bench.dictation.tables import report
+from bench.progress import progress
 from polyasr.commands.demo import open_server
 from polyasr.errors import ungrouped
 from polyasr.settings import OPTIONS
@@ -103,8 +103,8 @@ def run(arguments: argparse.Namespace) -> None:
         if file is not None and not file.parent.is_dir():
             raise ValueError(f"there is no directory {file.parent}")
     rounds, corpora = clips(arguments)
-    with tqdm(bar_format="{desc} ({elapsed})", leave=False, disable=None) as line:
-        result = trio.run(_measure, arguments, rounds, corpora, line.set_description_str)
+    with progress() as told:
+        result = trio.run(_measure, arguments, rounds, corpora, told)
     print(report(result))
     if arguments.out is not None:
         write(result, arguments.out)

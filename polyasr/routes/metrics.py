@@ -10,6 +10,7 @@ from quart import Blueprint, Response, g, request
 from quart_trio import QuartTrio
 
 from polyasr import __version__
+from polyasr.health import EngineStatus
 from polyasr.metrics import MEDIA_TYPE, Metrics, gauge
 from polyasr.pipeline.registry import SessionRegistry
 from polyasr.routes.services import Services
@@ -53,7 +54,7 @@ def _state(services: Services, sessions: SessionRegistry) -> Iterator[Metric]:
     about |= {"device": status.device, "dtype": status.dtype}
     yield InfoMetricFamily("polyasr", "This server", about)
     yield gauge("polyasr_unit_loaded", "Whether a unit of models is in memory", unit=loaded)
-    yield gauge("polyasr_model_healthy", "No error since the last success", _healthy(services))
+    yield gauge("polyasr_model_healthy", "No error since the last success", _healthy(status))
     yield gauge("polyasr_sessions_attached", "Dictations with a client", sessions.n_attached)
     yield gauge("polyasr_sessions_held", "Dictations kept, with and without", sessions.n_held)
     yield gauge("polyasr_uploads_in_progress", "Recordings at work", queue["requests_in_flight"])
@@ -86,6 +87,5 @@ def _state(services: Services, sessions: SessionRegistry) -> Iterator[Metric]:
     yield evictions
 
 
-def _healthy(services: Services) -> float:
-    status = services.engine.status()
+def _healthy(status: EngineStatus) -> float:
     return float(status.last_error is None and status.state != "failed")
