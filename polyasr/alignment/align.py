@@ -96,8 +96,8 @@ async def plan(
         await tell("transcribe", segment.end)
 
     longest = min(longest, engine.word_aligner.longest)
-    options = fitted(options, longest)
-    transcript = await batch.transcribe(engine, blocks, options, transcribed)
+    fitted = options.fitted(longest)
+    transcript = await batch.transcribe(engine, blocks, fitted, transcribed)
     if text is None:
         chunks = recognized_chunks(transcript)
         text = join(chunk.text for chunk in chunks)
@@ -106,14 +106,6 @@ async def plan(
         chunks = await trio.to_thread.run_sync(given_chunks, text, transcript, longest)
     language = options.language or transcript.language
     return Plan(text, language, chunks, transcript.n_samples)
-
-
-def fitted(options: RecognizerOptions, longest: int) -> RecognizerOptions:
-    """Options by which a recording is cut into segments that can be aligned at once."""
-    if longest >= options.longest:
-        return options
-    pause = min(options.seal_at_pause, longest // 2)
-    return replace(options, longest=longest, seal_at_pause=pause)
 
 
 async def carry_out(

@@ -16,7 +16,7 @@ import trio
 
 from polyasr.errors import ungrouped
 from polyasr.pipeline.recognizer import OpenSegment, RecognizerOptions
-from polyasr.pipeline.segmenter import HOP, Segmenter, SegmentTimeline
+from polyasr.pipeline.segmenter import HOP, SegmentTimeline
 from polyasr.pipeline.text import join
 from polyasr.pipeline.types import (
     LONGEST_CHUNK,
@@ -103,6 +103,7 @@ class _Transcription:
         changes: Sequence[int],
     ) -> None:
         self._engine, self._options, self._on_segment = engine, options, on_segment
+        self._segmenter = options.segmenter()
         self._changes = [change // HOP * HOP for change in changes]
         self._places, self._n_places = trio.Semaphore(1), 1
         self.segments: list[Segment] = []
@@ -130,7 +131,6 @@ class _Transcription:
     ) -> None:
         """Passages into segments, each of which begins to be decoded once there is a place."""
 
-        segmenter = Segmenter(self._options.seal_at_pause, self._options.longest)
         growing = self._new_segment()
 
         def begin(ended: OpenSegment) -> None:
@@ -147,13 +147,13 @@ class _Transcription:
                                 await self._places.acquire()
                                 ended, growing = growing, self._new_segment()
                                 begin(ended)
-                            at = segmenter.forced(growing.timeline, len(part.samples))
+                            at = self._segmenter.forced(growing.timeline, len(part.samples))
                             if at is not None:
                                 await self._places.acquire()
                                 ended, growing = growing, growing.split(at)
                                 begin(ended)
                             growing.append(part)
-                    elif isinstance(event, Endpoint) and segmenter.at_pause(growing.timeline):
+                    elif isinstance(event, Endpoint) and self._segmenter.at_pause(growing.timeline):
                         await self._places.acquire()
                         ended, growing = growing, self._new_segment()
                         begin(ended)
@@ -192,7 +192,7 @@ class _Transcription:
         recognition = self._engine.open_recognition(
             language=self._options.language, context=self._options.context
         )
-        return OpenSegment(recognition, SegmentTimeline(), append_only=False)
+        return OpenSegment(recognition, SegmentTimeline(), self._segmenter.earliest_cut)
 
 
 def _parted(speech: Speech, changes: Sequence[int]) -> Iterator[Speech]:

@@ -10,7 +10,6 @@ import trio
 
 from polyasr.pipeline.agreement import LocalAgreement
 from polyasr.pipeline.segmenter import (
-    EARLIEST_CUT,
     LONGEST,
     SEAL_AT_PAUSE,
     Segmenter,
@@ -60,7 +59,7 @@ class RecognizerOptions:
     language of its segment; otherwise every text is that of a fresh decode. Without ``endpointing``
     a pause neither commits nor seals; with ``word_times`` segments come with their words.
     ``sealing`` and ``final`` say how urgent those decodes are.
-    ``longest``, in samples, bounds the segments of a recording; those of a dictation have theirs.
+    ``longest``, in samples, bounds the segments.
     """
 
     language: str | None = None
@@ -90,22 +89,39 @@ class RecognizerOptions:
             partial_interval=settings.partial_interval_sec,
         )
 
+    def segmenter(self) -> Segmenter:
+        """What decides where segments end."""
+        return Segmenter(self.seal_at_pause, self.longest)
+
+    def fitted(self, longest: int) -> RecognizerOptions:
+        """The same in segments of at most so many samples, as the aligner of their words is good
+        at. Who knows a segment's text knows what is said in no smaller part of it."""
+        if longest >= self.longest:
+            return self
+        return replace(self, longest=longest, seal_at_pause=min(self.seal_at_pause, longest // 2))
+
 
 class OpenSegment:
     """The segment under recognition: its audio, its last hypothesis, what is settled of it.
 
     ``accepted``: so many samples of its audio are going to stay, and what they say may be
-    committed.
+    committed; not what is said behind ``earliest_cut``, where it may have to be cut.
     """
 
     def __init__(
-        self, recognition: Recognition, timeline: SegmentTimeline, *, append_only: bool = False
+        self,
+        recognition: Recognition,
+        timeline: SegmentTimeline,
+        earliest_cut: int,
+        *,
+        append_only: bool = False,
     ) -> None:
         self.timeline = timeline
         self.committed = ""
         self.accepted = 0
         self._agreement = LocalAgreement()
         self._recognition, self._append_only = recognition, append_only
+        self._earliest_cut = earliest_cut
         self._hypothesis = NOTHING
         self._heard = 0
         self._pause: int | None = None
@@ -134,6 +150,7 @@ class OpenSegment:
         rest = OpenSegment(
             self._recognition.split(length),
             self.timeline.split(length),
+            self._earliest_cut,
             append_only=self._append_only,
         )
         rest.accepted = max(0, self.accepted - length)
@@ -204,7 +221,7 @@ class OpenSegment:
 
     def _settle(self) -> None:
         """Commit what the last hypothesis has settled; a forced cut is never before it."""
-        settled = self._agreement.settled(min(self.accepted, EARLIEST_CUT))
+        settled = self._agreement.settled(min(self.accepted, self._earliest_cut))
         if self._append_only and self._pause == self._heard:
             settled = without_last_marks(self._hypothesis.text)
         if not self._append_only or len(settled) > len(self.committed):
@@ -230,9 +247,11 @@ class Utterance:
     """
 
     def __init__(self, engine: Engine, options: RecognizerOptions) -> None:
-        self._engine, self._options = engine, options
-        self._segmenter = Segmenter(options.seal_at_pause)
         self._aligner = engine.word_aligner if options.word_times else None
+        if self._aligner is not None:
+            options = options.fitted(self._aligner.longest)
+        self._engine, self._options = engine, options
+        self._segmenter = options.segmenter()
         self._sealed: list[Segment] = []
         self._open = self._new_segment()
         self._doubtful: deque[Speech] = deque()
@@ -354,7 +373,12 @@ class Utterance:
         recognition = self._engine.open_recognition(
             language=self._options.language, context=self._options.context
         )
-        return OpenSegment(recognition, SegmentTimeline(), append_only=self._options.append_only)
+        return OpenSegment(
+            recognition,
+            SegmentTimeline(),
+            self._segmenter.earliest_cut,
+            append_only=self._options.append_only,
+        )
 
     async def _seal(self, following: OpenSegment, urgency: Urgency) -> Sequence[Result]:
         ending, self._open = self._open, following

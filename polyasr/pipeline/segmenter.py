@@ -21,9 +21,8 @@ SEAL_AT_PAUSE = 8 * SAMPLE_RATE
 LONGEST = 30 * SAMPLE_RATE
 """A segment never holds more: the clips that Qwen3-ASR was trained on, and memory, are bounded."""
 SEARCH = 5 * SAMPLE_RATE
-"""Where the quietest point of a segment without a pause is looked for: its last 5 s."""
-EARLIEST_CUT = LONGEST - SEARCH - SAMPLE_RATE
-"""A segment without a pause is never cut before this; what comes a piece at a time is under 1 s."""
+"""Where the quietest point of a segment without a pause is looked for: its last 5 s, or the last
+third of a shorter one."""
 HOP = SAMPLE_RATE // 100
 """Loudness is measured every 10 ms …"""
 LULL_HOPS = 8
@@ -104,7 +103,14 @@ class Segmenter:
     ``longest``: samples that a segment holds at most, a second or more."""
 
     def __init__(self, seal_at_pause: int, longest: int = LONGEST) -> None:
-        self._seal_at_pause, self._longest = min(seal_at_pause, EARLIEST_CUT), longest
+        self._longest, self._search = longest, min(SEARCH, longest // 3)
+        self._seal_at_pause = min(seal_at_pause, self.earliest_cut)
+
+    @property
+    def earliest_cut(self) -> int:
+        """Samples before which a segment without a pause is never cut; what comes a piece at a time
+        is under 1 s."""
+        return max(0, self._longest - self._search - SAMPLE_RATE)
 
     def at_pause(self, segment: SegmentTimeline) -> bool:
         """Whether a pause here seals the segment."""
@@ -120,7 +126,7 @@ class Segmenter:
         held = segment.length if held is None else held
         if held + incoming <= self._longest:
             return None
-        return segment.quietest(held - min(SEARCH, self._longest // 2), held)
+        return segment.quietest(held - self._search, held)
 
 
 def _energies(samples: Samples) -> Sequence[float]:

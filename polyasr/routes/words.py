@@ -28,7 +28,7 @@ async def aligner_ready(services: Services) -> None:
 def to_be_timed(services: Services, how: RecognizerOptions) -> RecognizerOptions:
     """How to recognize what is to be timed: in segments that suit the aligner, if it is there."""
     aligner = services.engine.word_aligner
-    return alignment.fitted(how, aligner.longest) if aligner.present else how
+    return how.fitted(aligner.longest) if aligner.present else how
 
 
 async def with_words(

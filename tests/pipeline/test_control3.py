@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from polyasr.pipeline import batch
+from polyasr.pipeline.recognizer import RecognizerOptions
 from polyasr.pipeline.types import Hypothesis
 from polyasr.samples import SAMPLE_RATE
 from tests.fakes import Asked, HeldModel, ScriptedEngine, silence, tone
@@ -322,6 +325,24 @@ async def test_words_come_with_their_segment_on_the_clients_clock(
     assert words[-1]["end"] <= segment["end"] == 6.72
     assert words[-1]["start"] >= 5.6
     assert all(word["start"] < word["end"] for word in words)
+
+
+@pytest.mark.parametrize("audio", [tone(14.0), (tone(2.4) + silence(1.2)) * 4])
+async def test_segments_with_words_are_cut_to_what_the_aligner_is_good_at_as_a_recordings_are(
+    audio: bytes, autojump_clock: MockClock
+) -> None:
+    engine, longest = ScriptedEngine(counting), 5 * SAMPLE_RATE
+    engine.aligner.longest = longest
+    messages = await told(audio, engine, timestamps="word")
+    assert_contract(messages)
+    assert max(n_samples for n_samples, *_ in engine.aligner.asked) <= longest
+    samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32768
+    recording = await batch.transcribe(
+        ScriptedEngine(counting), iter([samples]), RecognizerOptions().fitted(longest)
+    )
+    assert of("segment", messages, "start", "end") == [
+        (segment.start / SAMPLE_RATE, segment.end / SAMPLE_RATE) for segment in recording.segments
+    ]
 
 
 async def test_words_that_are_not_to_be_had_are_told_at_the_start() -> None:

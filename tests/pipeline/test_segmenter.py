@@ -72,3 +72,17 @@ def test_without_a_pause_the_quietest_point_of_the_last_seconds_is_cut() -> None
     timeline.append(speech(quiet + 10 * HOP, LONGEST - quiet - 10 * HOP))
     assert segmenter.forced(timeline, 0) is None
     assert segmenter.forced(timeline, WINDOW) == pytest.approx(quiet + 5 * HOP, abs=HOP)
+
+
+def test_a_shorter_segment_is_cut_at_the_quietest_point_of_its_last_third() -> None:
+    longest, level = 3 * SAMPLE_RATE, 0.01
+    segmenter, timeline = Segmenter(8 * SAMPLE_RATE, longest), SegmentTimeline()
+    for quiet in (SAMPLE_RATE, 2 * SAMPLE_RATE + WINDOW):
+        timeline.append(speech(timeline.length, quiet - timeline.length))
+        timeline.append(speech(quiet, 10 * HOP, level=level))
+        level *= 2
+    timeline.append(speech(timeline.length, longest - timeline.length))
+    cut = segmenter.forced(timeline, WINDOW)
+    assert cut == pytest.approx(2 * SAMPLE_RATE + WINDOW + 5 * HOP, abs=HOP)
+    assert cut is not None and cut >= segmenter.earliest_cut
+    assert segmenter.at_pause(timeline)
