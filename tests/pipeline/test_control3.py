@@ -336,7 +336,7 @@ async def test_segments_with_words_are_cut_to_what_the_aligner_is_good_at_as_a_r
     messages = await told(audio, engine, timestamps="word")
     assert_contract(messages)
     assert max(n_samples for n_samples, *_ in engine.aligner.asked) <= longest
-    samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32768
+    samples = np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32768)
     recording = await batch.transcribe(
         ScriptedEngine(counting), iter([samples]), RecognizerOptions().fitted(longest)
     )
