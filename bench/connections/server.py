@@ -87,7 +87,7 @@ async def serve_polyasr(log_dir: str) -> None:
             "log_dir": log_dir,
         },
     )
-    engine = EngineWithoutRecognizer(chosen, ModelThread())
+    engine = EngineWithoutRecognizer(chosen, ModelThread(), ModelThread("polyasr-detector"))
     async with open_server(chosen, engine) as address:
         print(address, flush=True)
         await trio.sleep_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
@@ -53,15 +54,24 @@ def _untimed(_: Urgency) -> AbstractContextManager[None]:
 
 
 class SpeechEngine:
-    """The models behind `pipeline.types.Engine`. All model work runs on its one thread.
+    """The models behind `pipeline.types.Engine`. What is large runs on the one model thread.
 
     What is large comes and goes as units. The speech detector and the voice encoder are some MB on
-    the CPU, serve several units, and stay.
+    the CPU, serve several units, and stay. The detector has a thread of its own, so that it never
+    waits for a pass of the model nor the model for it.
     """
 
-    def __init__(self, settings: Settings, thread: ModelThread, timed: Timed = _untimed) -> None:
-        """``timed`` goes around each decode, from asking for it."""
+    def __init__(
+        self,
+        settings: Settings,
+        thread: ModelThread,
+        detection: ModelThread,
+        timed: Timed = _untimed,
+    ) -> None:
+        """``detection`` runs the speech detector. ``timed`` goes around each decode, from asking
+        for it."""
         self._settings, self._thread, self._timed = settings, thread, timed
+        self._detection = detection
         self._units = ModelUnits(
             thread,
             idle_evict_seconds=settings.idle_evict_seconds,
@@ -82,6 +92,7 @@ class SpeechEngine:
         self._last_ok: float | None = None
         self._last_error: str | None = None
         self._silero: Silero | None = None
+        self._silero_lock = threading.Lock()
         self._voices = ResemblyzerEncoder(thread)
         self._translator = (
             Translator(settings, thread, self._units, self) if settings.translate_model else None
@@ -97,12 +108,12 @@ class SpeechEngine:
 
     def open_detector(self) -> SpeechDetector:
         """A speech detector for one stream, which is going to be recognized."""
-        return _StreamDetector(self._thread, self._network_beside_recognizer)
+        return _StreamDetector(self._detection, self._network_beside_recognizer)
 
     def open_listener(self) -> SpeechDetector:
         """A speech detector for one stream that nobody recognizes."""
         return _StreamDetector(
-            self._thread, lambda: self._thread.run(Urgency.DETECT, self._network)
+            self._detection, lambda: self._detection.run(Urgency.DETECT, self._network)
         )
 
     async def embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -257,15 +268,16 @@ class SpeechEngine:
         """Silero's network, once the recognizer is there too: a stream that cannot be recognized
         shall fail at its first sound, and not pass for silence."""
         await self.ready()
-        return await self._thread.run(Urgency.DETECT, self._network)
+        return await self._detection.run(Urgency.DETECT, self._network)
 
     def _network(self) -> Silero:
-        """On the model thread: Silero's network, loaded at the first use."""
+        """On either thread: Silero's network, loaded at the first use."""
         from polyasr.engine.silero import Silero
 
-        if self._silero is None:
-            self._silero = Silero()
-        return self._silero
+        with self._silero_lock:
+            if self._silero is None:
+                self._silero = Silero()
+            return self._silero
 
 
 class _StreamDetector:
@@ -296,10 +308,10 @@ async def open_engine(settings: Settings, timed: Timed = _untimed) -> AsyncItera
 
     ``timed`` goes around each decode.
     """
-    thread = ModelThread()
+    thread, detection = ModelThread(), ModelThread("polyasr-detector")
     try:
         async with trio.open_nursery() as nursery:
-            engine = SpeechEngine(settings, thread, timed)
+            engine = SpeechEngine(settings, thread, detection, timed)
             nursery.start_soon(engine.keep_swept)
             nursery.start_soon(engine.keep_probed)
             yield engine
@@ -307,6 +319,7 @@ async def open_engine(settings: Settings, timed: Timed = _untimed) -> AsyncItera
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(thread.close)
+            await trio.to_thread.run_sync(detection.close)
 
 
 def _probe_audio() -> Samples:

@@ -1,7 +1,8 @@
 """The model thread: all model work runs here, one job at a time, the most urgent first.
 
 One thread, because MLX streams are bound to theirs and a GPU gains nothing from two; off the event
-loop, because a forward pass takes longer than a client should wait for an acknowledgement.
+loop, because a forward pass takes longer than a client should wait for an acknowledgement. The
+speech detector, which is small and stays on the CPU, has such a thread to itself.
 """
 
 from __future__ import annotations
@@ -62,12 +63,12 @@ class _Job:
 class ModelThread:
     """A dedicated thread with a queue ordered by urgency, then by arrival."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "polyasr-model") -> None:
         self._queue: list[_Job] = []
         self._numbers = itertools.count()
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="polyasr-model", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, urgency: int, work: Callable[[], T]) -> T:

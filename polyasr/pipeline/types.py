@@ -22,7 +22,7 @@ class Urgency(IntEnum):
     """Who goes first on the model thread; the smaller the sooner."""
 
     DETECT = 0
-    """Voice activity: a millisecond, and everything else waits for it."""
+    """Voice activity, and what takes a millisecond: everything else waits for it."""
     FINAL = 1
     PARTIAL = 2
     BATCH = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -299,6 +300,18 @@ async def test_the_detector_hears_speech_and_not_silence(spoken: Spoken) -> None
         silent = await engine.open_detector().probabilities(np.zeros((20, 2560), np.float32))
     assert sum(probability >= 0.5 for probability in heard) > len(windows) / 2
     assert max(silent) < 0.5
+
+
+async def test_a_detector_does_not_wait_for_the_model() -> None:
+    done = threading.Event()
+    async with open_engine(configured(speaker_filter="0")) as engine:
+        await engine.ready()
+        engine._thread.submit(Urgency.FINAL, done.wait)
+        try:
+            assert await engine.open_detector().probabilities(np.zeros((1, 2560), np.float32))
+            assert not done.is_set()
+        finally:
+            done.set()
 
 
 async def test_detectors_of_two_streams_do_not_share_their_state(spoken: Spoken) -> None:
