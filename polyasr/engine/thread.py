@@ -10,15 +10,20 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import outcome
 import trio
 
 T = TypeVar("T")
+
+SHORT = 0
+"""The urgency of jobs that take a millisecond: those that wait at a time are done …"""
+MOST_AT_A_TIME = 16
+"""… and answered together, but for so many, since the first waits for the last."""
 
 
 class Reply(Generic[T]):
@@ -44,20 +49,41 @@ class Reply(Generic[T]):
 
     def deliver(self, result: outcome.Outcome[T]) -> None:
         """From any thread, once: wake the task."""
+        _deliver([(self, result)])
 
-        def wake() -> None:
-            if not self.abandoned:
-                trio.lowlevel.reschedule(self._task, outcome.Value(result))
+    def _wake(self, result: outcome.Outcome[T]) -> None:
+        if not self.abandoned:
+            trio.lowlevel.reschedule(self._task, outcome.Value(result))
 
+
+_Answer = tuple[Reply[Any], "outcome.Outcome[Any]"]
+
+
+def _deliver(answers: Sequence[_Answer]) -> None:
+    """Wake all tasks, which are of one loop, in one visit to it."""
+
+    def wake() -> None:
+        for reply, result in answers:
+            reply._wake(result)
+
+    if answers:
         with suppress(trio.RunFinishedError):  # the loop has ended, and who waited with it
-            self._token.run_sync_soon(wake)
+            answers[0][0]._token.run_sync_soon(wake)
 
 
-@dataclass(order=True, frozen=True, slots=True)
+@dataclass(order=True, slots=True)
 class _Job:
     urgency: int
     number: int
     work: Callable[[], object] = field(compare=False)
+    reply: Reply[Any] | None = field(compare=False)
+
+    def run(self) -> Iterator[_Answer]:
+        """Yield what is to be delivered."""
+        if self.reply is None:
+            self.work()
+        elif not self.reply.abandoned:
+            yield self.reply, outcome.capture(self.work)
 
 
 class ModelThread:
@@ -79,12 +105,7 @@ class ModelThread:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         reply: Reply[T] = Reply()
-
-        def job() -> None:
-            if not reply.abandoned:
-                reply.deliver(outcome.capture(work))
-
-        if not self.submit(urgency, job):
+        if not self._queue_up(urgency, work, reply):
             raise RuntimeError("the model thread is closed")
         return await reply.wait()
 
@@ -93,9 +114,12 @@ class ModelThread:
 
         False when the thread is closed: it will not be done.
         """
+        return self._queue_up(urgency, work, None)
+
+    def _queue_up(self, urgency: int, work: Callable[[], object], reply: Reply[Any] | None) -> bool:
         with self._changed:
             if not self._closing:
-                heapq.heappush(self._queue, _Job(urgency, next(self._numbers), work))
+                heapq.heappush(self._queue, _Job(urgency, next(self._numbers), work, reply))
                 self._changed.notify()
             return not self._closing
 
@@ -118,6 +142,17 @@ class ModelThread:
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if self._closing:
                     return
-                job = heapq.heappop(self._queue)
-            job.work()
-            del job  # or it would keep its work and its result until the next comes
+                jobs = self._take()
+            _deliver([answer for job in jobs for answer in job.run()])
+            del jobs  # or it would keep their work and its result until the next comes
+
+    def _take(self) -> list[_Job]:
+        """The most urgent job, and the short ones that wait with it."""
+        jobs = [heapq.heappop(self._queue)]
+        while jobs[0].urgency == SHORT and len(jobs) < MOST_AT_A_TIME and self._is_short_next:
+            jobs.append(heapq.heappop(self._queue))
+        return jobs
+
+    @property
+    def _is_short_next(self) -> bool:
+        return bool(self._queue) and self._queue[0].urgency == SHORT

@@ -9,36 +9,46 @@ import trio
 
 from polyasr.pipeline.types import LONGEST_CHUNK, Audio, AudioChunk, EndOfAudio, Flush, Mark
 from polyasr.protocol import messages
+from polyasr.protocol.frames import SAMPLE_BYTES
 from polyasr.protocol.session import AudioReceived, End, Note
 from polyasr.samples import SAMPLE_RATE, from_pcm16
 
-MAX_CHUNKS = 600
-"""A minute of 100 ms frames …"""
-MAX_SAMPLES = 60 * SAMPLE_RATE
-"""… or of any other; 4 MB."""
+SECOND = SAMPLE_RATE * SAMPLE_BYTES
+"""Bytes of audio."""
+MOST, LEAST = 60 * SECOND, 2 * SECOND
+"""Bytes that wait of one session: a minute, such as a model takes to load, and less where there may
+be many sessions …"""
+OF_ALL = 64 * 2**20
+"""… for together they may hold this."""
+MAX_ITEMS = 600
+"""Pieces of audio that wait, however small: a minute of 100 ms frames."""
+
+
+def share(max_sessions: int) -> int:
+    """Bytes that may wait of each of so many sessions."""
+    return max(LEAST, min(MOST, OF_ALL // max_sessions))
 
 
 class Backlog:
     """Audio that was acknowledged and that the detector has not taken yet, then the end of it.
 
     Adding never waits, so that a frame is either journaled and here, or neither. What bounds it is
-    that a connection reads no further message before the backlog ``has_room``: it holds a minute,
-    and besides what one message has brought, and what that message has released.
+    that a connection reads no further message before the backlog ``has_room``: it holds ``most``
+    bytes, and besides what one message has brought, and what that message has released.
     """
 
-    def __init__(self) -> None:
-        self._items: deque[Audio] = deque()
-        self._n_samples = 0
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._items: deque[AudioReceived | Flush | Mark | EndOfAudio] = deque()
+        self._n_bytes = 0
         self._position = 0
         self._through_seq = 0
         self._changed = trio.Event()
 
     def add(self, received: AudioReceived) -> None:
         """Add the audio that follows."""
-        for chunk in _chunks(received, self._position, self._through_seq):
-            self._items.append(chunk)
-            self._position += len(chunk.samples)
-            self._n_samples += len(chunk.samples)
+        self._items.extend(_pieces(received, self._through_seq))
+        self._n_bytes += len(received.pcm)
         self._through_seq = received.through_seq
         self._tell()
 
@@ -55,7 +65,7 @@ class Backlog:
 
     async def has_room(self) -> None:
         """Wait until the detector has taken most of what was added."""
-        while len(self._items) > MAX_CHUNKS or self._n_samples > MAX_SAMPLES:
+        while len(self._items) > MAX_ITEMS or self._n_bytes > self._most:
             await self._changed.wait()
 
     def __enter__(self) -> Backlog:
@@ -64,7 +74,7 @@ class Backlog:
     def __exit__(self, *exc_info: object) -> None:
         """No stage takes any more."""
         self._items.clear()
-        self._n_samples = 0
+        self._n_bytes = 0
         self._tell()
 
     def __aiter__(self) -> Backlog:
@@ -76,20 +86,24 @@ class Backlog:
         while not self._items:
             await self._changed.wait()
         item = self._items.popleft()
-        if isinstance(item, AudioChunk):
-            self._n_samples -= len(item.samples)
         self._tell()
-        return item
+        return self._chunk(item) if isinstance(item, AudioReceived) else item
+
+    def _chunk(self, piece: AudioReceived) -> AudioChunk:
+        self._n_bytes -= len(piece.pcm)
+        samples, start = from_pcm16(piece.pcm), self._position
+        self._position += len(samples)
+        return AudioChunk(samples, start, piece.through_seq)
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
 
-def _chunks(received: AudioReceived, position: int, before: int) -> Iterator[AudioChunk]:
+def _pieces(received: AudioReceived, before: int) -> Iterator[AudioReceived]:
     """Cut audio into pieces; all but the last cover no frame beyond those covered ``before``."""
-    samples = from_pcm16(received.pcm)
-    for first in range(0, len(samples), LONGEST_CHUNK):
-        piece = samples[first : first + LONGEST_CHUNK]
-        last = first + LONGEST_CHUNK >= len(samples)
-        yield AudioChunk(piece, position + first, received.through_seq if last else before)
+    length = LONGEST_CHUNK * SAMPLE_BYTES
+    for first in range(0, len(received.pcm), length):
+        is_last = first + length >= len(received.pcm)
+        through_seq = received.through_seq if is_last else before
+        yield AudioReceived(received.pcm[first : first + length], through_seq)

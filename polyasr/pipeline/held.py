@@ -11,7 +11,7 @@ from __future__ import annotations
 import trio
 
 from polyasr.pipeline.config import DictationConfig, DictationOptions
-from polyasr.pipeline.decoder import Backlog
+from polyasr.pipeline.decoder import Backlog, share
 from polyasr.pipeline.line import POLICY_VIOLATION, Line
 from polyasr.pipeline.observer import UNOBSERVED, Observer
 from polyasr.pipeline.recognizer import Heard, recognize
@@ -52,7 +52,7 @@ class HeldSession:
         self._config, self._observer = config, observer
         self._heard = 0
         self._ended_at = 0.0
-        self._backlog = Backlog()
+        self._backlog = Backlog(share(config.max_sessions))
         self._shown: messages.Partial | None = None
         self._segments: list[messages.Segment] = []
 

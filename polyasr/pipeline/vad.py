@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 import trio
+from numpy.typing import NDArray
 
 from polyasr.pipeline.types import (
     Audio,
@@ -208,8 +209,15 @@ async def judge(detector: SpeechDetector, windows: list[Window]) -> list[tuple[W
     judged: list[tuple[Window, float]] = []
     for first in range(0, len(windows), WINDOWS_A_CALL):
         batch = windows[first : first + WINDOWS_A_CALL]
-        stacked = np.zeros((len(batch), WINDOW), np.float32)
-        for row, window in zip(stacked, batch, strict=True):
-            row[: len(window.samples)] = window.samples
-        judged += zip(batch, await detector.probabilities(stacked), strict=True)
+        judged += zip(batch, await detector.probabilities(_stacked(batch)), strict=True)
     return judged
+
+
+def _stacked(windows: list[Window]) -> NDArray[np.float32]:
+    """(n, WINDOW), the last of an utterance with silence behind it."""
+    if len(windows) == 1 and len(windows[0].samples) == WINDOW:
+        return windows[0].samples.reshape(1, WINDOW)
+    stacked = np.zeros((len(windows), WINDOW), np.float32)
+    for row, window in zip(stacked, windows, strict=True):
+        row[: len(window.samples)] = window.samples
+    return stacked

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trio
 
 from polyasr import audio
 from polyasr.commands.demo import RECORDING
@@ -74,3 +75,21 @@ async def test_nothing_depends_on_how_many_windows_come_at_a_time(
         await other.probabilities(window[None, ::-1])  # another stream's state is its own
     assert pieces == whole
     assert await one_by_one.probabilities(windows[:0]) == []
+
+
+async def test_a_stream_is_judged_beside_others_as_it_is_alone(
+    thread: ModelThread, network: Silero, speech: Samples
+) -> None:
+    streams = [speech[shift * WINDOW :].reshape(-1, WINDOW)[:20] for shift in range(8)]
+    alone = [await SileroDetector(thread, network).probabilities(each) for each in streams]
+    together: list[list[float]] = [[] for _ in streams]
+
+    async def judge(number: int) -> None:
+        detector = SileroDetector(thread, network)
+        for window in streams[number]:
+            together[number] += await detector.probabilities(window[None])
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(streams)):
+            nursery.start_soon(judge, number)
+    assert together == alone

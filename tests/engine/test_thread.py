@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from polyasr.engine.thread import ModelThread
+from polyasr.engine.thread import MOST_AT_A_TIME, ModelThread
 
 
 @pytest.fixture
@@ -86,3 +86,45 @@ async def test_a_closed_thread_takes_no_work() -> None:
     thread.close()
     with pytest.raises(RuntimeError, match="closed"):
         await thread.run(0, lambda: None)
+
+
+async def test_short_jobs_that_wait_are_done_together_and_each_gets_its_own_answer(
+    thread: ModelThread,
+) -> None:
+    answers: list[str] = []
+    later = threading.Event()
+
+    async def ask(number: int) -> None:
+        try:
+            answers.append(str(await thread.run(0, lambda: 12 // (number - 3))))
+        except ZeroDivisionError:
+            answers.append("failed")
+
+    async with trio.open_nursery() as nursery:
+        release = await block(thread, nursery)
+        for number in range(MOST_AT_A_TIME):
+            nursery.start_soon(ask, number)
+            while thread.queued == number:
+                await trio.lowlevel.checkpoint()
+        nursery.start_soon(thread.run, 1, later.wait)
+        release.set()
+        while not answers:
+            await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()  # the others, which are awake, run too
+        first = list(answers)
+        later.set()
+    alone = ["failed" if n == 3 else str(12 // (n - 3)) for n in range(MOST_AT_A_TIME)]
+    assert sorted(first) == sorted(alone)  # all of them in one visit to the loop
+
+
+async def test_a_short_job_that_is_cancelled_among_others_never_runs(thread: ModelThread) -> None:
+    done: list[str] = []
+    async with trio.open_nursery() as nursery:
+        release = await block(thread, nursery)
+        await queue(thread, nursery, done, "0 first")
+        async with trio.open_nursery() as cancelled:
+            await queue(thread, cancelled, done, "0 unwanted")
+            cancelled.cancel_scope.cancel()
+        await queue(thread, nursery, done, "1 last", "0 second")
+        release.set()
+    assert done == ["0 first", "0 second", "1 last"]

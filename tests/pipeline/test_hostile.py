@@ -170,8 +170,9 @@ async def test_what_a_session_holds_at_the_worst_is_below_40_MiB(
         server.registry._nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(("max_sessions", "seconds"), [(1, 60), (32, 60), (200, 10), (10_000, 2)])
 async def test_audio_that_comes_faster_than_it_is_recognized_waits_with_the_client(
-    autojump_clock: MockClock,
+    max_sessions: int, seconds: int, autojump_clock: MockClock
 ) -> None:
     stuck = trio.Event()
 
@@ -180,13 +181,14 @@ async def test_audio_that_comes_faster_than_it_is_recognized_waits_with_the_clie
             await stuck.wait()
             return [0.0] * len(windows)
 
-    async with sessions() as server:
+    async with sessions(config=DictationConfig(max_sessions=max_sessions)) as server:
         server.registry._engine.open_detector = Stuck  # type: ignore[method-assign]
         client = server.connect()
         await client.start()
         n_frames = await client.audio(silence(99.0))
         await wait_all_tasks_blocked()
-        assert client._said.statistics().current_buffer_used > n_frames - 700
+        heard = n_frames - client._said.statistics().current_buffer_used
+        assert 10 * seconds <= heard < 10 * (seconds + 1)
         stuck.set()
         await client.stop(n_frames)
         assert (await client.next("final"))["recognizedThroughSeq"] == n_frames
