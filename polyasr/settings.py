@@ -160,7 +160,9 @@ class Settings:
     )
     partials_enabled: bool = _option("1", SWITCH, "show text while it is still being spoken")
     partial_interval_sec: float = _option(
-        "0.6", seconds(0.05, 60), "seconds between two partials of a dictation"
+        "0.6",
+        seconds(0.05, 60),
+        "seconds between two partials of a dictation, once it has shown something",
     )
     partial_min_delta_sec: float = _option(
         "0.5", seconds(0.02, 60), "seconds of new audio that a partial waits for"

@@ -8,7 +8,7 @@ cadence hypotheses are made.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from polyasr.pipeline.text import without_last_marks, words
 from polyasr.samples import SAMPLE_RATE
@@ -39,6 +39,11 @@ class LocalAgreement:
         self._heard = min(self._heard, heard)
         stay = bisect_right(self._since, heard)
         del self._words[stay:], self._since[stay:]
+
+    @property
+    def standing(self) -> int:
+        """How many of the first words a hypothesis of less audio had, too."""
+        return bisect_left(self._since, self._heard)
 
     def settled(self, through: int) -> str:
         """The settled beginning of the last hypothesis, of words that ``through`` samples held.

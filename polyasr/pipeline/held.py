@@ -155,8 +155,11 @@ class HeldSession:
                         self._tell(event_message(self.state.session_id, result))
 
     def _show(self, partial: messages.Partial) -> None:
-        """Show a text, once."""
-        before, self._shown = self._shown, partial
+        """Show a text, once; before the first there is nothing to show."""
+        before = self._shown
+        if before is None and not partial.partial:
+            return
+        self._shown = partial
         if self.line is not None and (before is None or self.line.is_news(partial, before)):
             self.line.show(partial)
 

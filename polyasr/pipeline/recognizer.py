@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import trio
 
 from polyasr.pipeline.agreement import LocalAgreement
+from polyasr.pipeline.holdback import HoldBack
 from polyasr.pipeline.segmenter import (
     LONGEST,
     SEAL_AT_PAUSE,
     Segmenter,
     SegmentTimeline,
 )
-from polyasr.pipeline.text import glue, join, without_last_marks
+from polyasr.pipeline.text import glue, join, without_last_marks, words
 from polyasr.pipeline.types import (
     Accepted,
     EndOfAudio,
@@ -38,13 +39,15 @@ from polyasr.pipeline.types import (
     Word,
     WordAligner,
 )
-from polyasr.pipeline.vad import Detected
+from polyasr.pipeline.vad import WINDOW, Detected
 from polyasr.samples import SAMPLE_RATE
 from polyasr.settings import Settings
 
 Heard = Detected | Accepted | Rejected
 """What reaches the recognizer."""
 
+EAGER = SAMPLE_RATE
+"""So much of a segment is decoded window by window until there is something to show."""
 NOTHING = Hypothesis(text="", language="")
 """What was said in no audio."""
 
@@ -130,6 +133,11 @@ class OpenSegment:
     def news(self) -> int:
         """Samples that no hypothesis has heard yet."""
         return self.timeline.length - self._heard
+
+    @property
+    def standing(self) -> int:
+        """How many of the hypothesis' first words are no first guess."""
+        return max(self._agreement.standing, len(words(self.committed)))
 
     def append(self, speech: Speech) -> None:
         """Add audio."""
@@ -256,6 +264,8 @@ class Utterance:
         self._open = self._new_segment()
         self._doubtful: deque[Speech] = deque()
         self._end_sample = 0
+        self._holdback = HoldBack()
+        self._is_quiet = False
         self._show_now = False
         self._partial_at = float("-inf")
 
@@ -268,7 +278,7 @@ class Utterance:
         """
         match event:
             case Speech():
-                self._end_sample = event.end_sample
+                self._end_sample, self._is_quiet = event.end_sample, not event.is_voiced
                 self._open.append(event)
                 self._doubtful.append(event)
                 return [] if event.is_doubtful else await self._accept(event.end_sample)
@@ -278,7 +288,8 @@ class Utterance:
                 self._take_back(event)
                 return [event]
             case Endpoint():
-                self._end_sample, self._show_now = event.end_sample, True
+                self._end_sample = event.end_sample
+                self._show_now = self._is_quiet = True
                 return await self._pause() if self._options.endpointing else []
             case Silence():
                 self._end_sample = event.end_sample
@@ -286,25 +297,32 @@ class Utterance:
             case Mark():
                 return await self._mark(event)
             case Flush():
-                self._show_now = True
+                self._show_now = self._is_quiet = True
                 sealed = await self._seal(self._new_segment(), self._options.final)
                 return [*sealed, Flushed(event.flush_id)]
 
     def partial_is_due(self, now: float) -> bool:
         """Whether there is something to show; ``now`` in seconds of any clock.
 
-        At a pause, and when something was taken back, at once; else when enough is new.
+        At a pause, and when something was taken back, at once; else when enough is new, of which
+        less is enough while nothing of what is being said is shown.
         """
         if not self._options.partials:
             return False
+        if self._show_now or (self._is_eager and self._open.news >= WINDOW):
+            return True
         enough = self._open.news >= self._options.partial_min_delta
-        waited = now - self._partial_at >= self._options.partial_interval
-        return self._show_now or (enough and waited)
+        return enough and now - self._partial_at >= self._options.partial_interval
 
     async def partial(self, now: float) -> Partial:
         """The text so far, from a hypothesis over all the audio so far."""
         self._partial_at, self._show_now = now, False
-        return self._with(await self._open.hypothesis(Urgency.PARTIAL), self._end_sample)
+        decoded = await self._open.hypothesis(Urgency.PARTIAL)
+        if self._is_quiet:
+            text = self._holdback.show_all(decoded)
+        else:
+            text = self._holdback.show(decoded, self._open.standing)
+        return self._with(text, decoded.language, self._end_sample)
 
     async def finish(self, end: EndOfAudio) -> Sequence[Result]:
         """Seal what is open and answer the stop; coverage only where all audio came."""
@@ -339,7 +357,7 @@ class Utterance:
         """Another voice is cropped; what was heard behind it comes back."""
         later = [piece for piece in self._doubtful if piece.start_sample >= rejected.end_sample]
         self._doubtful = deque(later)
-        self._show_now = True
+        self._show_now = self._is_quiet = True
         self._open.take_back(rejected.start_sample)
         for piece in later:
             self._open.append(piece)
@@ -352,20 +370,26 @@ class Utterance:
 
     async def _mark(self, mark: Mark) -> Sequence[Result]:
         end_sample = mark.tail[-1].end_sample if mark.tail else self._end_sample
-        partial = self._with(await self._open.foretell(mark.tail, Urgency.PARTIAL), end_sample)
+        decoded = await self._open.foretell(mark.tail, Urgency.PARTIAL)
+        partial = self._with(decoded.text, decoded.language, end_sample)
         marked = Marked(mark.mark_id, mark.through_seq)
         return [partial, marked] if self._options.partials else [marked]
 
-    def _with(self, decoded: Hypothesis, end_sample: int) -> Partial:
-        """The text so far, with the open segment's hypothesis."""
+    @property
+    def _is_eager(self) -> bool:
+        """Whether somebody has just begun to speak and sees nothing of it yet."""
+        return not self._holdback.shown and self._open.timeline.length <= EAGER
+
+    def _with(self, shown: str, language: str, end_sample: int) -> Partial:
+        """The text so far, with this of the open segment."""
         sealed = join(segment.text for segment in self._sealed)
         settled = self._open.committed
         committed = sealed + glue(sealed, settled) + settled
-        text = sealed + glue(sealed, decoded.text) + decoded.text
+        text = sealed + glue(sealed, shown) + shown
         return Partial(
             committed=committed,
             tentative=text[len(committed) :],
-            language=decoded.language or self._last_language(),
+            language=language or self._last_language(),
             end_sample=end_sample,
         )
 
@@ -387,6 +411,8 @@ class Utterance:
         finally:
             ending.close()
         self._sealed.append(segment)
+        is_split = self._open.timeline.length > 0
+        self._holdback = self._holdback.split(segment.text) if is_split else HoldBack()
         return [segment] if segment.text else []
 
     def _last_language(self) -> str:

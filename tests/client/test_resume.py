@@ -131,19 +131,19 @@ async def test_a_final_is_the_same_however_often_the_connection_is_lost(
 
 
 async def test_a_server_that_restarts_hears_everything_again(autojump_clock: MockClock) -> None:
-    pcm16 = tone(3.0)
+    before, after = tone(1.2) + silence(1.0), tone(1.2)
     async with network(ScriptedEngine(checksum)) as net:
-        undisturbed = await dictate(net, pcm16)
+        undisturbed = await dictate(net, before + after)
     async with (
         network(ScriptedEngine(checksum)) as net,
         network(ScriptedEngine(checksum)) as restarted,
         dictate_over(net.connect, START) as dictation,
     ):
-        await dictation.send(pcm16[: len(pcm16) // 2])
+        await dictation.send(before)
         await anext(dictation)
         net.server = restarted.server
         net.cut()
-        await dictation.send(pcm16[len(pcm16) // 2 :])
+        await dictation.send(after)
         await dictation.stop(undisturbed.stop_id)
         *_, final = [event async for event in dictation]
         ack_seqs = [r.message.ack_seq for r in dictation.received if isinstance(r.message, Resumed)]

@@ -23,7 +23,7 @@ async def test_an_utterance_is_acknowledged_shown_and_answered() -> None:
             "ackSeq": -1,
             "control": 2,
         }
-        n_frames = await client.audio(tone(2.0))
+        n_frames = await client.audio(tone(2.0) + silence(0.3))
         assert (await client.next("partial"))["partial"] == "Hello."
         await client.say("stop", stopId="s1", finalCapturedSeq=n_frames)
         assert await client.next("final") == {

@@ -44,7 +44,9 @@ END = EndOfAudio(stop_id="s", through_seq=7, complete=True)
 
 async def one_word_each_half_second(asked: Asked) -> Hypothesis:
     heard = len(asked.samples) // (SAMPLE_RATE // 2)
-    return Hypothesis(" ".join((WORDS * 6)[:heard]), "English")
+    pieces = tuple(f" {word}".encode() for word in (WORDS * 6)[:heard])
+    text = b"".join(pieces).decode().strip()
+    return Hypothesis(text, "English", tuple(range(heard)), (-0.01,) * heard, pieces)
 
 
 def passage(start: int, windows: int) -> list[Heard]:
@@ -114,8 +116,10 @@ async def test_a_rejected_passage_leaves_no_trace(engine: ScriptedEngine) -> Non
     utterance = Utterance(engine, RecognizerOptions())
     await hear(utterance, passage(0, 10))
     before = await utterance.partial(0.0)
-    await hear(utterance, passage(100 * WINDOW, 20)[:-1])
-    assert (await utterance.partial(1.0)).text != before.text
+    await hear(utterance, passage(100 * WINDOW, 16)[:-1])
+    await utterance.partial(1.0)
+    await hear(utterance, passage(116 * WINDOW, 4)[:-1])
+    assert (await utterance.partial(1.5)).text != before.text
     await hear(utterance, [Rejected(100 * WINDOW, 120 * WINDOW, 0.3)])
     assert utterance.partial_is_due(1.0)
     assert (await utterance.partial(2.0)).text == before.text
@@ -125,15 +129,43 @@ async def test_a_rejected_passage_leaves_no_trace(engine: ScriptedEngine) -> Non
 async def test_partials_wait_for_new_audio_and_for_the_interval(engine: ScriptedEngine) -> None:
     options = RecognizerOptions(partial_min_delta=4 * WINDOW, partial_interval=0.6)
     utterance = Utterance(engine, options)
-    speech = passage(0, 12)[:-1]
-    await hear(utterance, speech[:3])
+    speech = passage(0, 20)[:-1]
+    await hear(utterance, speech[:8])
+    assert utterance.partial_is_due(now=9.0)
+    await utterance.partial(now=9.0)
+    await hear(utterance, speech[8:11])
     assert not utterance.partial_is_due(now=10.0)
-    await hear(utterance, speech[3:4])
+    await hear(utterance, speech[11:12])
     assert utterance.partial_is_due(now=10.0)
     await utterance.partial(now=10.0)
-    await hear(utterance, speech[4:8])
+    await hear(utterance, speech[12:16])
     assert not utterance.partial_is_due(now=10.5)
     assert utterance.partial_is_due(now=10.7)
+
+
+async def test_who_begins_to_speak_is_heard_window_by_window_until_something_is_shown(
+    engine: ScriptedEngine,
+) -> None:
+    utterance = Utterance(engine, RecognizerOptions(partial_min_delta=SAMPLE_RATE))
+    shown = []
+    for now, piece in enumerate(passage(0, 10)[:-1]):
+        await hear(utterance, [piece])
+        if utterance.partial_is_due(0.16 * now):
+            shown.append((await utterance.partial(0.16 * now)).text)
+    assert shown == ["", "", "", "", "one"]
+
+
+async def test_noise_in_which_nothing_is_said_is_not_decoded_window_by_window() -> None:
+    async def nothing(asked: Asked) -> Hypothesis:
+        return Hypothesis("", "")
+
+    engine = ScriptedEngine(nothing)
+    utterance = Utterance(engine, RecognizerOptions(partial_min_delta=5 * SAMPLE_RATE))
+    for now, piece in enumerate(passage(0, 30)[:-1]):
+        await hear(utterance, [piece])
+        if utterance.partial_is_due(0.16 * now):
+            await utterance.partial(0.16 * now)
+    assert len(engine.asked) == SAMPLE_RATE // WINDOW
 
 
 async def test_at_a_pause_the_text_is_shown_at_once(engine: ScriptedEngine) -> None:
@@ -149,7 +181,7 @@ async def test_words_that_survive_new_audio_are_committed(engine: ScriptedEngine
     assert (await utterance.partial(0.0)).committed == ""
     await hear(utterance, speech[8:16])
     partial = await utterance.partial(1.0)
-    assert (partial.committed, partial.tentative) == ("one two", " three four five")
+    assert (partial.committed, partial.tentative) == ("one two", " three four")
     assert partial.end_sample == 16 * WINDOW
 
 
@@ -201,7 +233,9 @@ async def test_what_queued_up_during_a_slow_decode_becomes_one_partial(
         shown = [result async for result in results]
     assert [type(result) for result in shown] == [Partial, Partial, Segment, Final]
     assert isinstance(shown[0], Partial)
-    assert shown[0].text == "one"
+    assert shown[0].text == ""
+    assert isinstance(shown[1], Partial)
+    assert len(shown[1].text.split()) == 9
     assert isinstance(shown[-1], Final)
     assert len(shown[-1].text.split()) == 12
 

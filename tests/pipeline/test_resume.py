@@ -100,7 +100,7 @@ async def test_a_client_that_comes_back_is_shown_the_text_and_no_delta_to_what_i
     async with sessions() as server:
         client = server.connect()
         await client.start()
-        n_frames = await client.audio(tone(2.0))
+        n_frames = await client.audio(tone(2.0) + silence(0.3))
         assert (await client.next("partial"))["delta"] == "Hello."
         await lose(client)
         again = server.connect()
@@ -226,7 +226,7 @@ async def test_a_final_whose_connection_is_lost_meanwhile_goes_to_the_next() -> 
     held = HeldModel()
     engine = ScriptedEngine(held.script)
     async with sessions(engine) as server:
-        client, n_frames = await spoken(server, 0.3)
+        client, n_frames = await spoken(server, 0.1)
         await client.stop(n_frames)
         await held.begun.wait()
         await lose(client)
