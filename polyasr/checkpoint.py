@@ -2,7 +2,8 @@
 
 A checkpoint is a directory laid out as Qwen3-ASR's: ``config.json``, ``preprocessor_config.json``,
 the tokenizer, a chat template, and the weights as safetensors, in one file or in shards. A forced
-aligner's and a Whisper's are the same, but for the template, which they have no use for.
+aligner's and a Whisper's are the same, but for the template, which they have no use for. A pipeline
+of pyannote is ``config.yaml`` and a folder for each of its parts.
 """
 
 from __future__ import annotations
@@ -22,8 +23,19 @@ BUNDLED = Path(__file__).parent / "models" / "tiny"
 BUNDLED_ALIGNER = Path(__file__).parent / "models" / "tiny-aligner"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+CONFIG, PIPELINE_CONFIG = "config.json", "config.yaml"
 HUB_FILES = ("*.json", "*.txt", "*.jinja", "*.safetensors")
 """What is needed of a repository; others may hold the same weights in further formats."""
+HUB_PIPELINE_FILES = ("*.yaml", "*.bin", "*.npz")
+PIPELINE = "SpeakerDiarization"
+PIPELINE_PARTS = {
+    "segmentation": ("pytorch_model.bin",),
+    "embedding": ("pytorch_model.bin",),
+    "plda": ("xvec_transform.npz", "plda.npz"),
+}
+"""What a pipeline is made of, and the files of each; one that its configuration does not name, or
+names as another repository's, pyannote.audio would fetch unasked."""
+PIPELINE_PART = re.compile(r"\$model/([\w./-]+)")
 HUB_DOUBLES = ("*.fp32*",)
 """The same weights once more, as Whisper's repositories have them."""
 HUB_ID = re.compile(r"\w[\w.-]*/(\w|\w[\w.-]*\w)", re.ASCII)
@@ -39,9 +51,10 @@ LFS_POINTER = b"version https://git-lfs"
 class Role:
     """What a model is for.
 
-    ``name`` is its setting's value, ``type`` what its config.json calls it, and ``has_template``
+    ``name`` is its setting's value, ``type`` what its configuration calls it, and ``has_template``
     whether prompts are made with one. ``setting`` and ``remedy`` are the words of messages: what
-    names another model, and how to get the bundled one.
+    names another model, and how to do with the bundled one or none. ``config`` is the file that
+    every such directory has, and ``files`` are what is needed of a repository on the hub.
     """
 
     name: Callable[[Settings], str]
@@ -49,15 +62,19 @@ class Role:
     has_template: bool
     setting: str
     remedy: str
+    bundled: Path | None = None
+    config: str = CONFIG
+    files: tuple[str, ...] = HUB_FILES
 
 
-RECOGNIZER = Role(lambda s: s.model, "qwen3_asr", True, "--model", "use --model tiny")
+RECOGNIZER = Role(lambda s: s.model, "qwen3_asr", True, "--model", "use --model tiny", BUNDLED)
 ALIGNER = Role(
     lambda settings: settings.aligner_model,
     "qwen3_forced_aligner",
     False,
     "POLYASR_ALIGNER_MODEL",
     "set POLYASR_ALIGNER_MODEL to tiny",
+    BUNDLED_ALIGNER,
 )
 TRANSLATOR = Role(
     lambda settings: settings.translate_model,
@@ -65,6 +82,15 @@ TRANSLATOR = Role(
     False,
     "POLYASR_TRANSLATE_MODEL",
     "unset POLYASR_TRANSLATE_MODEL, which turns translation off",
+)
+DIARIZER = Role(
+    lambda settings: settings.diarize_model,
+    PIPELINE,
+    False,
+    "POLYASR_DIARIZE_MODEL",
+    "unset POLYASR_DIARIZE_MODEL, and speakers are told apart without it",
+    config=PIPELINE_CONFIG,
+    files=HUB_PIPELINE_FILES,
 )
 
 
@@ -83,7 +109,7 @@ def resolve(settings: Settings, role: Role = RECOGNIZER) -> Path:
     """
     directory = _named(settings, role)
     if directory is None:
-        directory = _cached(role.name(settings))
+        directory = _cached(settings, role)
         if directory is None or not _is_whole(directory, role):
             directory = _download(settings, role)
     verify(directory, role)
@@ -93,11 +119,11 @@ def resolve(settings: Settings, role: Role = RECOGNIZER) -> Path:
 def weights_present(settings: Settings, role: Role = RECOGNIZER) -> bool:
     """Whether the model is on this machine, its weights complete; looks at a few files only."""
     try:
-        directory = _named(settings, role) or _cached(role.name(settings))
+        directory = _named(settings, role) or _cached(settings, role)
         if directory is None:
             return False
         return all(
-            file.stat().st_size > 0 for file in [directory / "config.json", *_weights(directory)]
+            file.stat().st_size > 0 for file in [directory / role.config, *_weights(directory)]
         )
     except (ModelUnavailable, _Broken, OSError):
         return False
@@ -111,17 +137,19 @@ def verify(directory: Path, role: Role = RECOGNIZER) -> None:
     try:
         _verify(directory, role)
     except _Broken as fault:
-        bundled = directory in (BUNDLED, BUNDLED_ALIGNER)
-        remedy = (
-            "install polyasr again" if bundled else f"download the model again, or {role.remedy}"
-        )
+        remedy = f"download the model again, or {role.remedy}"
+        if directory == role.bundled:
+            remedy = "install polyasr again"
         raise ModelUnavailable(f"the model cannot be used: {fault}; {remedy}") from fault
 
 
 def _verify(directory: Path, role: Role) -> None:
     if not directory.is_dir():
         raise _Broken(directory, "is not a directory")
-    _check_type(directory / "config.json", role)
+    if role is DIARIZER:
+        _check_pipeline(directory)
+        return
+    _check_type(directory / role.config, role)
     _object(directory / "preprocessor_config.json")
     _check_tokenizer(directory)
     if role.has_template:
@@ -133,8 +161,8 @@ def _verify(directory: Path, role: Role) -> None:
 def _named(settings: Settings, role: Role) -> Path | None:
     """The directory that the name stands for, None when it is the name of a model on the hub."""
     model = role.name(settings)
-    if model == TINY:
-        return BUNDLED if role is RECOGNIZER else BUNDLED_ALIGNER
+    if model == TINY and role.bundled is not None:
+        return role.bundled
     directory = Path(model).expanduser()
     if directory.is_dir():
         return directory
@@ -160,11 +188,13 @@ def _is_whole(directory: Path, role: Role) -> bool:
     return True
 
 
-def _cached(model: str) -> Path | None:
+def _cached(settings: Settings, role: Role) -> Path | None:
     """The snapshot of a model in the hub's cache, None when there is none."""
     from huggingface_hub import constants, try_to_load_from_cache
 
-    config = try_to_load_from_cache(model, "config.json", cache_dir=constants.HF_HUB_CACHE)
+    config = try_to_load_from_cache(
+        role.name(settings), role.config, cache_dir=constants.HF_HUB_CACHE
+    )
     return Path(config).parent if isinstance(config, str) else None
 
 
@@ -186,7 +216,7 @@ def _download(settings: Settings, role: Role) -> Path:
             snapshot_download(
                 model,
                 cache_dir=constants.HF_HUB_CACHE,
-                allow_patterns=list(HUB_FILES),
+                allow_patterns=list(role.files),
                 ignore_patterns=list(HUB_DOUBLES),
                 endpoint=settings.hf_endpoint or None,
                 token=settings.hf_token or None,
@@ -245,6 +275,35 @@ def _check_type(file: Path, role: Role) -> None:
     given = inner if inner == ALIGNER.type else config.get("model_type")
     if given != role.type:
         raise _Broken(file, f"is for {given!r}, not for {role.type!r}")
+
+
+def _check_pipeline(directory: Path) -> None:
+    """A pipeline that tells speakers apart, all of whose parts lie beside its configuration."""
+    import yaml
+
+    file = directory / PIPELINE_CONFIG
+    try:
+        pipeline = yaml.safe_load(file.read_bytes())["pipeline"]
+        name, given = str(pipeline["name"]), dict(pipeline.get("params") or {})
+    except FileNotFoundError:
+        raise _Broken(file, "is missing") from None
+    except OSError as error:
+        raise _Broken(file, f"cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _Broken(file, "does not describe a pipeline of pyannote.audio") from error
+    if name.rpartition(".")[2] != PIPELINE:
+        raise _Broken(file, f"is for {name!r}, not for {PIPELINE!r}")
+    for part, names in PIPELINE_PARTS.items():
+        place = PIPELINE_PART.fullmatch(str(given.get(part)))
+        if place is None:
+            raise _Broken(
+                file,
+                f"names {given.get(part)!r} for its {part}, which does not lie beside it "
+                f"($model/{part}) as that of pyannote/speaker-diarization-community-1 does",
+            )
+        for each in names:
+            if not (directory / place[1] / each).is_file():
+                raise _Broken(directory / place[1] / each, "is missing")
 
 
 def _check_tokenizer(directory: Path) -> None:

@@ -181,6 +181,7 @@ def _diarize(parser: argparse.ArgumentParser) -> None:
         "--format", default="text", choices=("text", "json", "rttm"), help="of the output (text)"
     )
     _plot(parser)
+    _settings(parser, "diarize_model", "device")
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:

@@ -92,6 +92,7 @@ def _parse_translator(text: str) -> str:
 MODEL = Kind(_parse_model, "tiny, 0.6b, 1.7b, a name on the hub, a directory, or auto")
 TRANSLATOR = Kind(_parse_translator, "a size of Whisper, a name on the hub, or a directory")
 ALIGNER = Kind(_parse_aligner, "tiny, a name on the hub, a directory, or auto")
+DIARIZER = Kind(str, "a pyannote pipeline: a name on the hub, or a directory")
 BACKEND = choice("transformers", note=" (mlx and vllm are not there yet)")
 
 
@@ -113,6 +114,12 @@ class Settings:
         "",
         TRANSLATOR,
         "a Whisper that translates speech to English, such as small or large-v3; empty: none",
+    )
+    diarize_model: str = _option(
+        "",
+        DIARIZER,
+        "a pyannote pipeline that tells speakers apart (pip install 'polyasr[pyannote]'), "
+        "such as pyannote/speaker-diarization-community-1; empty: the built-in way",
     )
     backend: str = _option("transformers", BACKEND, "what runs the model")
     device: str = _option(AUTO, DEVICE, "where the model runs; auto: CUDA if there is one")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyasr import settings
 from polyasr.errors import ModelUnavailable
 from polyasr.health import EngineStatus, Residency, UnitStatus
-from polyasr.pipeline.types import Hypothesis, Recognition, SpeakerEncoder, Urgency, Word
+from polyasr.pipeline.types import Hypothesis, Recognition, SpeakerEncoder, Turn, Urgency, Word
 from polyasr.samples import SAMPLE_RATE, Samples
 from polyasr.settings import Settings
 
@@ -91,6 +91,7 @@ class ScriptedEngine:
     pins: int = 0
     aligner: EvenAligner = field(default_factory=lambda: EvenAligner())
     translator: ScriptedEngine | None = None
+    diarizer: ScriptedDiarizer | None = None
 
     async def ready(self) -> None:
         if self.how.state == "failed":
@@ -174,6 +175,33 @@ class EvenAligner:
         words = [word.strip(".,!?") for word in text.split()]
         step = len(samples) // max(len(words), 1)
         return tuple(Word(word, i * step, (i + 1) * step, 0.5) for i, word in enumerate(words))
+
+
+@dataclass
+class ScriptedDiarizer:
+    """A diarizer whose turns are given; ``missing`` says why it cannot be loaded."""
+
+    told: Sequence[Turn] = ()
+    missing: str = ""
+    name: str = "scripted"
+    asked: list[tuple[int, int, int]] = field(default_factory=list)
+    """Samples, least and most speakers, of each recording."""
+
+    async def ready(self) -> None:
+        if self.missing:
+            raise ModelUnavailable(self.missing)
+
+    async def turns(
+        self,
+        recording: Samples,
+        least: int,
+        most: int,
+        tell: Callable[[float], Awaitable[object]],
+    ) -> Sequence[Turn]:
+        self.asked.append((len(recording), least, most))
+        for share in (0.5, 1.0):
+            await tell(share)
+        return self.told
 
 
 class FakeEncoder:

@@ -6,7 +6,7 @@ import json
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from polyasr import checkpoint, settings
 from polyasr.errors import ModelUnavailable
 from polyasr.settings import Settings
 from tests.conftest import safetensors
+from tests.pyannote_pipeline import CONFIG
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NOBODY = "http://127.0.0.1:9"
@@ -46,11 +47,14 @@ class Hub:
         self.asked.append(request.path)
         for model, directory in self.models.items():
             if request.path == f"/api/models/{model}/revision/main":
-                names = [{"rfilename": file.name} for file in directory.iterdir()]
+                files = [file for file in directory.rglob("*") if file.is_file()]
+                names = [{"rfilename": str(file.relative_to(directory))} for file in files]
                 listing = {"id": model, "sha": COMMIT, "siblings": names}
                 return self._send(request, json.dumps(listing).encode())
-            if request.path.startswith(f"/{model}/resolve/{COMMIT}/"):
-                return self._send(request, (directory / Path(request.path).name).read_bytes())
+            resolved = f"/{model}/resolve/{COMMIT}/"
+            if request.path.startswith(resolved):
+                file = directory / request.path.removeprefix(resolved)
+                return self._send(request, file.read_bytes())
         request.send_response(404)
         request.send_header("X-Error-Code", "RepoNotFound")
         request.send_header("Content-Length", "0")
@@ -263,9 +267,63 @@ def test_offline_a_model_that_is_not_here_is_not_asked_for(hub: Hub) -> None:
 
 
 def test_a_broken_bundled_model_is_not_answered_with_the_advice_to_use_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
-    message = complaint("tiny")
+    with pytest.raises(ModelUnavailable) as refused:
+        checkpoint.resolve(chosen("tiny"), replace(checkpoint.RECOGNIZER, bundled=tmp_path))
+    message = str(refused.value)
     assert "install polyasr again" in message
     assert "--model tiny" not in message
+
+
+@pytest.fixture
+def pipeline_directory(tmp_path: Path) -> Path:
+    """A directory laid out as a pipeline of pyannote, with nothing in its parts."""
+    directory = tmp_path / "pipeline"
+    for part, names in checkpoint.PIPELINE_PARTS.items():
+        (directory / part).mkdir(parents=True)
+        for name in names:
+            (directory / part / name).write_bytes(b"")
+    (directory / "config.yaml").write_text(CONFIG)
+    return directory
+
+
+def pipeline(model: object, **environ: str) -> Path:
+    given = settings.load({"HF_ENDPOINT": NOBODY, **environ}, {"diarize_model": str(model)})
+    return checkpoint.resolve(given, checkpoint.DIARIZER)
+
+
+def test_a_directory_with_a_whole_pipeline_is_taken(pipeline_directory: Path) -> None:
+    assert pipeline(pipeline_directory) == pipeline_directory
+
+
+def test_a_pipeline_of_the_hub_comes_with_its_parts(pipeline_directory: Path, hub: Hub) -> None:
+    hub.models["org/pipeline"] = pipeline_directory
+    directory = pipeline("org/pipeline", HF_ENDPOINT=hub.url)
+    assert (directory / "plda" / "plda.npz").exists()
+    hub.asked.clear()
+    assert pipeline("org/pipeline", HF_HUB_OFFLINE="1") == directory
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "complaint"),
+    [
+        ("embedding: $model/embedding", "embedding: org/embedding", "names 'org/embedding' for"),
+        ("plda: $model/plda", "", "names None for its plda"),
+        ("SpeakerDiarization", "VoiceActivityDetection", "is for 'pyannote.*not for 'SpeakerDia"),
+        ("pipeline:", "pipes:", "does not describe a pipeline"),
+        ("params:", ": [", "does not describe a pipeline"),
+        ("$model/plda", "$model/other", "other/xvec_transform.npz is missing"),
+    ],
+)
+def test_what_pyannote_would_fetch_unasked_or_cannot_tell_speakers_is_refused(
+    line: str, instead: str, complaint: str, pipeline_directory: Path
+) -> None:
+    config = pipeline_directory / "config.yaml"
+    config.write_text(CONFIG.replace(line, instead))
+    with pytest.raises(ModelUnavailable, match=f"{complaint}.*unset POLYASR_DIARIZE_MODEL"):
+        pipeline(pipeline_directory)
+    config.unlink()
+    with pytest.raises(ModelUnavailable, match=r"config\.yaml is missing"):
+        pipeline(pipeline_directory)

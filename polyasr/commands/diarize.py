@@ -12,7 +12,7 @@ import trio
 
 from polyasr import diarization, picture
 from polyasr.commands import load_settings
-from polyasr.commands.recordings import recording_blocks, watched
+from polyasr.commands.recordings import recording_blocks, shown
 from polyasr.diarization import Diarization, SpeakerCount
 from polyasr.errors import ConfigurationError
 from polyasr.picture import Outline, Track
@@ -43,8 +43,8 @@ async def _diarize(
 
     blocks = outline.listening(recording_blocks(file, settings.max_audio_seconds))
     async with open_engine(replace(settings, preload=False)) as engine:
-        with watched(blocks, file.name) as seen:
-            return await diarization.diarize(engine, seen, count)
+        with shown(file.name) as heard:
+            return await diarization.diarize(engine, blocks, count, heard)
 
 
 def _count(arguments: argparse.Namespace) -> SpeakerCount:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
 
 from polyasr import audio
+from polyasr.diarization import OnHeard
 from polyasr.errors import ConfigurationError, InvalidRequest
 from polyasr.samples import SAMPLE_RATE, Samples
 
@@ -38,7 +40,29 @@ def watched(blocks: Iterator[Samples], name: str) -> Iterator[Iterator[Samples]]
 
     What is drawn is at most some minutes ahead of what is recognized.
     """
-    bar = tqdm(
+    with _bar(name) as bar:
+
+        def watch() -> Iterator[Samples]:
+            for block in blocks:
+                bar.update(len(block) / SAMPLE_RATE)
+                yield block
+
+        yield watch()
+
+
+@contextmanager
+def shown(name: str) -> Iterator[OnHeard]:
+    """What shows such a bar of how many samples it is told."""
+    with _bar(name) as bar:
+
+        async def tell(n_samples: int) -> None:
+            bar.update(n_samples / SAMPLE_RATE - bar.n)
+
+        yield tell
+
+
+def _bar(name: str) -> tqdm[NoReturn]:
+    return tqdm(
         desc=name,
         unit="s",
         unit_scale=True,
@@ -46,11 +70,3 @@ def watched(blocks: Iterator[Samples], name: str) -> Iterator[Iterator[Samples]]
         leave=False,
         disable=None,  # where stderr is no terminal
     )
-
-    def watch() -> Iterator[Samples]:
-        for block in blocks:
-            bar.update(len(block) / SAMPLE_RATE)
-            yield block
-
-    with bar:
-        yield watch()

@@ -5,41 +5,21 @@ What lies in memory is a block, a region of speech, and 1 kB for each 0.4 s of s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import trio
 from numpy.typing import NDArray
 
+from polyasr.diarization.by_model import diarize_by_model
 from polyasr.diarization.clustering import SpeakerCount, find_voices
-from polyasr.diarization.regions import Region, RegionFinder, voice_windows
-from polyasr.diarization.turns import Span, Turn, find_turns
+from polyasr.diarization.found import Diarization, OnHeard, nobody
+from polyasr.diarization.regions import Region, RegionFinder, embedded
+from polyasr.diarization.turns import Span, find_turns, in_order
 from polyasr.pipeline.speaker import SHORTEST
 from polyasr.pipeline.types import AudioChunk, VoiceEngine
 from polyasr.pipeline.vad import Window, Windower, judge
 from polyasr.samples import Samples
-
-WINDOWS_A_CALL = 8
-"""Voice windows that the model thread embeds at a time; a dictation waits for one call at most."""
-DIMENSIONS = 256
-
-OnHeard = Callable[[int], Awaitable[object]]
-"""Is told, again and again, how many samples have been listened to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Diarization:
-    """Who spoke when. ``voices``: a unit vector for each speaker, shape (k, 256); k is 0, and there
-    are no turns, where nobody speaks."""
-
-    turns: tuple[Turn, ...]
-    voices: NDArray[np.float32]
-    n_samples: int
-
-    def speech_of(self, speaker: int) -> int:
-        """The samples that are a speaker's."""
-        return sum(turn.end - turn.start for turn in self.turns if turn.speaker == speaker)
 
 
 async def diarize(
@@ -50,16 +30,19 @@ async def diarize(
 ) -> Diarization:
     """Tell who speaks when in mono audio at 16 kHz, in blocks that are drawn on a worker thread.
 
-    Of people who speak at the same time one is told. Raises InferenceFailed, and what the blocks
-    or ``on_heard`` raise.
+    By the engine's diarizer if it has one. Of people who speak at the same time one is told. Raises
+    InferenceFailed, ModelUnavailable, and what the blocks or ``on_heard`` raise.
     """
+    count = count or SpeakerCount()
+    if engine.diarizer is not None:
+        return await diarize_by_model(engine, engine.diarizer, blocks, count, on_heard)
     listener = _Listener(engine)
     while (block := await trio.to_thread.run_sync(next, blocks, None)) is not None:
         await listener.hear(block)
         if on_heard is not None:
             await on_heard(listener.n_samples)
     await listener.finish()
-    return await trio.to_thread.run_sync(listener.told_apart, count or SpeakerCount())
+    return await trio.to_thread.run_sync(listener.told_apart, count)
 
 
 class _Listener:
@@ -88,22 +71,18 @@ class _Listener:
 
     async def _embed(self, regions: Iterable[Region]) -> None:
         for region in regions:
-            windows, middles = voice_windows(region)
-            for first in range(0, len(windows), WINDOWS_A_CALL):
-                some = windows[first : first + WINDOWS_A_CALL]
-                self._embeddings.append(await self._engine.embed_windows(some))
+            embeddings, middles = await embedded(self._engine, region)
+            self._embeddings.append(embeddings)
             self._spans.append(Span(region.start, region.end, middles))
 
     def told_apart(self, count: SpeakerCount) -> Diarization:
         """The speakers of all that was heard. Takes seconds for a long recording."""
         if not self._spans:
-            return Diarization((), np.empty((0, DIMENSIONS), np.float32), self.n_samples)
+            return nobody(self.n_samples)
         embeddings = np.concatenate(self._embeddings)
         voices = find_voices(embeddings[self._telling()], count)
-        turns = find_turns(self._spans, embeddings @ voices.T)
-        order = list(dict.fromkeys(turn.speaker for turn in turns))
-        ordered = tuple(Turn(turn.start, turn.end, order.index(turn.speaker)) for turn in turns)
-        return Diarization(ordered, voices[order], self.n_samples)
+        turns, order = in_order(find_turns(self._spans, embeddings @ voices.T))
+        return Diarization(turns, voices[order], self.n_samples)
 
     def _telling(self) -> NDArray[np.bool_]:
         """Which windows hold enough speech to tell a voice; all of them where none does."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from polyasr.diarization.diarize import Diarization
+from polyasr.diarization.found import Diarization
 from polyasr.samples import SAMPLE_RATE
-
-MODEL = "Silero VAD + Resemblyzer"
-"""What is told of the models."""
 
 
 def document(
@@ -26,7 +23,7 @@ def document(
         ],
         "speakers": list(names),
         "num_speakers": len(names),
-        "model": MODEL,
+        "model": found.model,
     }
     if with_embeddings:
         body["speaker_embeddings"] = dict(zip(names, found.voices.tolist(), strict=True))

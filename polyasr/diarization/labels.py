@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from polyasr.diarization.diarize import Diarization
+from polyasr.diarization.found import Diarization
 
 
 @dataclass(frozen=True, slots=True)

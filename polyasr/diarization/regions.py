@@ -8,16 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polyasr.pipeline.vad import THRESHOLD, Window
+from polyasr.pipeline.types import VoiceEngine
+from polyasr.pipeline.vad import THRESHOLD, WINDOW, Window
 from polyasr.pipeline.voices import VOICE_WINDOW
 from polyasr.samples import SAMPLE_RATE, Samples
 
 BRIDGED_WINDOWS = 4
-"""Silent windows (640 ms) that a region goes on through: people breathe within a turn."""
+BRIDGED = BRIDGED_WINDOWS * WINDOW
+"""Silence (640 ms) that a region goes on through: people breathe within a turn."""
 LONGEST_REGION = 30 * SAMPLE_RATE
 """Samples after which a region without a pause is cut, which bounds what lies in memory."""
 VOICE_STEP = SAMPLE_RATE * 2 // 5
 """Samples at most from one window to the next: 400 ms."""
+WINDOWS_A_CALL = 8
+"""Voice windows that the model thread embeds at a time; a dictation waits for one call at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,16 @@ def voice_windows(region: Region) -> tuple[NDArray[np.float32], NDArray[np.int64
     starts = np.linspace(0, spare, -(-spare // VOICE_STEP) + 1).astype(np.int64)
     windows = np.stack([region.samples[start : start + VOICE_WINDOW] for start in starts])
     return windows, region.start + starts + VOICE_WINDOW // 2
+
+
+async def embedded(
+    engine: VoiceEngine, region: Region
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The embeddings of the windows over a region, shape (n, 256), and their middles, shape (n,).
+
+    Raises InferenceFailed.
+    """
+    windows, middles = voice_windows(region)
+    calls = range(0, len(windows), WINDOWS_A_CALL)
+    found = [await engine.embed_windows(windows[first : first + WINDOWS_A_CALL]) for first in calls]
+    return np.concatenate(found), middles

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polyasr.diarization.regions import BRIDGED
+from polyasr.pipeline.types import Turn
 from polyasr.samples import SAMPLE_RATE
 
 FRAME = SAMPLE_RATE // 10
@@ -17,15 +19,6 @@ SPREAD = 0.4 * SAMPLE_RATE
 CHANGE_COST = 0.6
 """What a change of speaker has to gain: a similarity greater by 0.2, as that of another voice is,
 through three frames. It keeps a turn from falling to pieces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """``speaker``, counted from 0 in the order in which they first speak, has [start, end)."""
-
-    start: int
-    end: int
-    speaker: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +45,29 @@ def find_turns(spans: Sequence[Span], similarity: NDArray[np.float32]) -> tuple[
                 turn = Turn(turns.pop().start, turn.end, turn.speaker)
             turns.append(turn)
     return tuple(turns)
+
+
+def tidied(turns: Iterable[Turn], n_samples: int) -> tuple[Turn, ...]:
+    """Turns that a model told, in order of their starts, as ``find_turns`` has them: apart, inside
+    the audio, without pauses for breath, and none that is shorter than a frame."""
+    found: list[Turn] = []
+    for turn in turns:
+        if turn.end - turn.start < FRAME:
+            continue
+        start, end = max(turn.start, 0, found[-1].end if found else 0), min(turn.end, n_samples)
+        if start >= end:
+            continue
+        if found and found[-1].speaker == turn.speaker and start - found[-1].end <= BRIDGED:
+            start = found.pop().start
+        found.append(Turn(start, end, turn.speaker))
+    return tuple(found)
+
+
+def in_order(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], list[int]]:
+    """The turns with their speakers counted from 0 in the order in which they first speak, and what
+    each was before."""
+    order = list(dict.fromkeys(turn.speaker for turn in turns))
+    return tuple(Turn(turn.start, turn.end, order.index(turn.speaker)) for turn in turns), order
 
 
 def _turns_of(span: Span, similarity: NDArray[np.float32]) -> Iterator[Turn]:

@@ -19,6 +19,7 @@ from polyasr import checkpoint
 from polyasr.engine import memory
 from polyasr.engine.alignment import ModelAligner
 from polyasr.engine.backend import Decoding
+from polyasr.engine.diarization import ModelDiarizer
 from polyasr.engine.inference import described, inference
 from polyasr.engine.packing import Packing
 from polyasr.engine.recognition import SegmentRecognition, SegmentState
@@ -94,6 +95,9 @@ class SpeechEngine:
         self._silero: Silero | None = None
         self._silero_lock = threading.Lock()
         self._voices = ResemblyzerEncoder(thread)
+        self._diarizer = (
+            ModelDiarizer(settings, thread, self._units) if settings.diarize_model else None
+        )
         self._translator = (
             Translator(settings, thread, self._units, self) if settings.translate_model else None
         )
@@ -133,6 +137,11 @@ class SpeechEngine:
     def word_aligner(self) -> ModelAligner:
         """What tells where the words of a text are."""
         return self._aligner
+
+    @property
+    def diarizer(self) -> ModelDiarizer | None:
+        """What tells speakers apart, None where the settings name no model for it."""
+        return self._diarizer
 
     @property
     def translator(self) -> Translator | None:

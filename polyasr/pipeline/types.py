@@ -6,7 +6,7 @@ float32 in [-1, 1], shape (n,). A sequence bound ``through_seq`` is exclusive: e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -228,6 +228,15 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """``speaker``, a number from 0 on, has [start, end), in samples."""
+
+    start: int
+    end: int
+    speaker: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechChange:
     """A voice started or stopped at that sample."""
 
@@ -310,8 +319,41 @@ class WordAligner(Protocol):
         ...
 
 
+class Diarizer(Protocol):
+    """A model that tells by itself who speaks when."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    async def ready(self) -> None:
+        """Wait until it is loaded. Raises ModelUnavailable, saying why it is not there."""
+        ...
+
+    async def turns(
+        self,
+        recording: Samples,
+        least: int,
+        most: int,
+        tell: Callable[[float], Awaitable[object]],
+    ) -> Sequence[Turn]:
+        """The turns of a whole recording, of so many speakers if they can be found, as the model
+        has them: in order of their starts, short ones among them.
+
+        ``tell`` hears, again and again, which share of the work, in [0, 1], is done. Raises
+        InferenceFailed, ModelUnavailable, and what ``tell`` does.
+        """
+        ...
+
+
 class VoiceEngine(Protocol):
     """The models that tell who speaks when, which works without a recognizer."""
+
+    @property
+    def diarizer(self) -> Diarizer | None:
+        """What tells it by itself, None where it is to be told with the rest of this."""
+        ...
 
     def open_listener(self) -> SpeechDetector:
         """A detector for one stream that nobody recognizes."""

@@ -12,7 +12,7 @@ from quart import Blueprint, Response, jsonify, request
 
 from polyasr import diarization, languages
 from polyasr.diarization import Labels, SpeakerCount
-from polyasr.errors import InferenceFailed
+from polyasr.errors import InferenceFailed, ModelUnavailable
 from polyasr.pipeline import batch
 from polyasr.pipeline.types import Recognizer, Segment, Transcript
 from polyasr.routes import formats
@@ -127,14 +127,14 @@ def read_options(form: Form, *, diarize: bool) -> Options:
 
 
 async def _labels(services: Services, form: Form, options: Options) -> Labels | None:
-    """Who speaks when. None where the models for it fail, for which this family of services does
-    not fail a request: the text comes without labels."""
+    """Who speaks when. None where the models for it fail or are not there, for which this family of
+    services does not fail a request: the text comes without labels."""
     async with open_blocks(
         services, form.file, may_be_headerless=not options.encoded, to_recognize=False
     ) as blocks:
         try:
             found = await diarization.diarize(services.engine, blocks, options.count)
-        except InferenceFailed as error:
+        except (InferenceFailed, ModelUnavailable) as error:
             log.warning("the speakers of an upload were not told apart: %s", error)
             return None
     return Labels(found, [diarization.label(speaker) for speaker in range(len(found.voices))])

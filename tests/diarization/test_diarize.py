@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from polyasr import diarization
 from polyasr.diarization import Diarization, SpeakerCount, Turn, diarize, name_voices
-from polyasr.diarization.diarize import WINDOWS_A_CALL
+from polyasr.diarization.regions import WINDOWS_A_CALL
 from polyasr.errors import InferenceFailed, UnsupportedAudio
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
 from tests.fakes import ScriptedEngine, silence, tone

@@ -8,7 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyasr.diarization.turns import FRAME, Span, Turn, find_turns, likeliest
+from polyasr.diarization.regions import BRIDGED
+from polyasr.diarization.turns import FRAME, Span, find_turns, in_order, likeliest, tidied
+from polyasr.pipeline.types import Turn
 from polyasr.samples import SAMPLE_RATE
 
 STEP = 6400
@@ -78,3 +80,38 @@ def test_turns_fill_the_speech_in_order_and_apart(
 def test_without_a_doubt_each_row_has_its_own_best() -> None:
     scores = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
     assert likeliest(scores).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_what_a_model_told_is_put_apart_and_bridged() -> None:
+    second = SAMPLE_RATE
+    told = [
+        Turn(-100, 2 * second, 3),
+        Turn(2 * second, 2 * second + FRAME - 1, 1),  # a blip
+        Turn(2 * second + BRIDGED, 4 * second, 3),
+        Turn(3 * second, 6 * second, 1),
+        Turn(6 * second + BRIDGED + 1, 9 * second, 1),
+    ]
+    apart = tidied(told, 8 * second)
+    assert apart == (
+        Turn(0, 4 * second, 3),
+        Turn(4 * second, 6 * second, 1),
+        Turn(6 * second + BRIDGED + 1, 8 * second, 1),
+    )
+    ordered, before = in_order(apart)
+    assert [turn.speaker for turn in ordered] == [0, 1, 1]
+    assert before == [3, 1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-9, 60), st.integers(0, 20), st.integers(0, 3)), max_size=12
+    ).map(sorted)
+)
+def test_turns_of_a_model_never_overlap_nor_leave_the_audio(
+    told: list[tuple[int, int, int]],
+) -> None:
+    turns = [Turn(start * FRAME, (start + n) * FRAME, who) for start, n, who in told]
+    found = tidied(turns, 50 * FRAME)
+    assert all(0 <= turn.start < turn.end <= 50 * FRAME for turn in found)
+    assert all(one.end <= other.start for one, other in pairwise(found))
+    assert {turn.speaker for turn in found} <= {turn.speaker for turn in turns}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from polyasr.errors import InferenceFailed
 from polyasr.pipeline.types import Hypothesis, Word
 from polyasr.samples import Samples
-from tests.fakes import Asked, EvenAligner, ScriptedEngine, silence, tone, wav
+from tests.fakes import Asked, EvenAligner, ScriptedDiarizer, ScriptedEngine, silence, tone, wav
 from tests.media import media
 
 from .conftest import Server, serving
@@ -122,8 +122,13 @@ class Voiceless(ScriptedEngine):
         raise InferenceFailed("the voice encoder failed")
 
 
-async def test_where_speakers_cannot_be_told_the_text_comes_without_labels() -> None:
-    async with serving(Voiceless()) as server:
+@pytest.mark.parametrize(
+    "engine", [Voiceless(), ScriptedEngine(diarizer=ScriptedDiarizer(missing="install it"))]
+)
+async def test_where_speakers_cannot_be_told_the_text_comes_without_labels(
+    engine: ScriptedEngine,
+) -> None:
+    async with serving(engine) as server:
         response = await ask(server, **SPEAKR)
     assert response.status_code == 200
     assert response.json()["segments"] == [{**SAID, "words": [WORD]}]

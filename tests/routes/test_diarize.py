@@ -13,9 +13,18 @@ import pytest
 from numpy.typing import NDArray
 
 from polyasr.errors import InferenceFailed
-from polyasr.pipeline.types import SpeakerEncoder
+from polyasr.pipeline.types import SpeakerEncoder, Turn
 from polyasr.samples import Samples
-from tests.fakes import READY, FakeEncoder, ScriptedEngine, pitch_embedding, silence, tone, wav
+from tests.fakes import (
+    READY,
+    FakeEncoder,
+    ScriptedDiarizer,
+    ScriptedEngine,
+    pitch_embedding,
+    silence,
+    tone,
+    wav,
+)
 from tests.media import media
 
 from .conftest import Server, serving
@@ -66,6 +75,33 @@ async def test_a_recording_comes_back_as_turns() -> None:
         "num_speakers": 2,
         "model": "Silero VAD + Resemblyzer",
     }
+
+
+async def test_a_model_of_its_own_tells_the_turns_and_names_itself() -> None:
+    told = [Turn(0, 48000, 1), Turn(64000, 115200, 0)]
+    known: dict[str, Any] = {
+        "known_speaker_names[]": "Ann",
+        "known_speaker_references[]": data_url(wav(tone(2, hertz=HIGH))),
+    }
+    engine = Listening(diarizer=ScriptedDiarizer(told, name="some/pipeline"))
+    async with serving(engine) as server:
+        response = await diarize(server, num_speakers="2", return_speaker_embeddings="1", **known)
+    body = response.json()
+    assert body["segments"] == [
+        {"start": 0.0, "end": 3.0, "speaker": "SPEAKER_00"},
+        {"start": 4.0, "end": 7.2, "speaker": "Ann"},
+    ]
+    assert (body["num_speakers"], body["model"]) == (2, "some/pipeline")
+    assert [len(voice) for voice in body["speaker_embeddings"].values()] == [256, 256]
+    assert engine.diarizer is not None and engine.diarizer.asked[0][1:] == (2, 2)
+
+
+async def test_a_model_of_its_own_that_is_not_there_is_a_503_that_says_what_to_do() -> None:
+    engine = Listening(diarizer=ScriptedDiarizer(missing="install it"))
+    async with serving(engine) as server:
+        response = await diarize(server)
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "install it"
 
 
 async def test_it_works_while_the_recognizer_is_loading_or_cannot_be_loaded() -> None:
