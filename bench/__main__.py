@@ -106,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     alignment.add_argument("--clips", type=_repeats, default=10, help="of each kind (10)")
     alignment.add_argument("--seed", type=int, default=1)
+    alignment.add_argument(
+        "--memory", type=_repeats, metavar="MINUTES", help="the memory of one so long instead"
+    )
     batch.add_arguments(commands)
     dictation.add_arguments(commands)
     connections = commands.add_parser(
@@ -152,11 +155,14 @@ def _speakers(arguments: argparse.Namespace) -> None:
 
 
 def _alignment(arguments: argparse.Namespace) -> None:
-    from bench.alignment import measure, report
+    from bench.alignment import measure, memory, report
 
     with progress() as told:
-        rows = measure(arguments.seconds, arguments.clips, arguments.seed, told)
-    print(report(rows))
+        if arguments.memory is not None:
+            outcome = memory(arguments.memory, told)
+        else:
+            outcome = report(measure(arguments.seconds, arguments.clips, arguments.seed, told))
+    print(outcome)
 
 
 def _diarization(arguments: argparse.Namespace) -> None:

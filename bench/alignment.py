@@ -1,8 +1,8 @@
-"""When each word is said: errors against the synthesiser's times, and against ``qwen-asr``."""
+"""When each word is said: errors against the synthesiser's times and against ``qwen-asr``'s, speed,
+and the memory of a long recording."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ import numpy as np
 import trio
 
 from bench.report import table
+from bench.spending import Spending, peak_mb, repeated
 from bench.upstream import windows_masked
 from polyasr import alignment, checkpoint, settings
-from polyasr.alignment import Alignment
+from polyasr.alignment import Alignment, Reopened, Stage
 from polyasr.engine import SpeechEngine, open_engine
 from polyasr.errors import InvalidRequest
 from polyasr.pipeline.recognizer import RecognizerOptions
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 LONGEST = 270 * SAMPLE_RATE
 NEAR_SEC = 0.2
+SPEED = ("RTFx", "RTFx by CPU time")
+EVERY = 600 * SAMPLE_RATE
+"""How often the memory of a long recording is looked at."""
 Times = Sequence[tuple[float, float]]
 """Where words begin and end, in seconds."""
 
@@ -39,14 +43,14 @@ class Row:
     clips: int = 0
     refused: int = 0
     """Clips whose own transcript was said not to belong to them."""
-    seconds: float = 0.0
     served: list[float] = field(default_factory=list)
     alone: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
     same: list[bool] = field(default_factory=list)
     same_masked: list[bool] = field(default_factory=list)
-    took: float = 0.0
-    they_took: float = 0.0
+    serving: Spending = field(default_factory=Spending)
+    aligning: Spending = field(default_factory=Spending)
+    their_aligning: Spending = field(default_factory=Spending)
 
 
 def measure(
@@ -63,13 +67,21 @@ def measure(
 
 def report(rows: Sequence[Row]) -> str:
     """The rows as tables in Markdown."""
-    head = ("clips of", "clips", "boundaries", "/v1/align", "≤ 200 ms", "refused")
+    head = ("clips of", "clips", "boundaries", "/v1/align", "≤ 200 ms", "refused", *SPEED)
     errors = [
-        [row.kind, f"{row.clips}", f"{len(row.served)}", *_cells(row.served), f"{row.refused}"]
+        [
+            row.kind,
+            f"{row.clips}",
+            f"{len(row.served)}",
+            *_cells(row.served),
+            f"{row.refused}",
+            *row.serving.cells(),
+        ]
         for row in rows
     ]
     both = ("clips of", "the aligner alone", "≤ 200 ms", "`qwen-asr`", "≤ 200 ms")
-    more = ("the same", "the same under the windows' mask", "RTFx", "RTFx of `qwen-asr`")
+    same = ("the same", "the same under the windows' mask")
+    speed = [*SPEED, *(f"`qwen-asr`: {name}" for name in SPEED)]
     against = [
         [
             row.kind,
@@ -77,13 +89,46 @@ def report(rows: Sequence[Row]) -> str:
             *_cells(row.theirs),
             _percent(row.same),
             _percent(row.same_masked),
-            f"{row.seconds / row.took:.0f}",
-            f"{row.seconds / row.they_took:.0f}",
+            *row.aligning.cells(),
+            *row.their_aligning.cells(),
         ]
         for row in rows
         if row.alone
     ]
-    return table(head, errors) + "\n\n" + table([*both, *more], against)
+    return table(head, errors) + "\n\n" + table([*both, *same, *speed], against)
+
+
+def memory(minutes: int, told: Callable[[str], None]) -> str:
+    """The peak of the process's memory while a recording of so many minutes is transcribed and then
+    aligned, and the speed of both.
+
+    It is ten minutes of held-out sentences again and again, and made as it goes along, so that none
+    of the memory is the recording's. ``told`` hears how far it is.
+    """
+    from training.evaluate_aligner import Kind, cases
+
+    (piece,) = cases(Kind("", "English", "espeak", 1, seconds=EVERY // SAMPLE_RATE), 1)
+    length = minutes * 60 * SAMPLE_RATE
+    rows, reached = [], {"transcribe": 0, "align": 0}
+
+    async def tell(stage: Stage, n_samples: int) -> None:
+        at = f"{stage}: {n_samples / SAMPLE_RATE / 60:.0f} min"
+        told(f"{at} of {minutes}")
+        if n_samples // EVERY > reached[stage]:
+            reached[stage] = n_samples // EVERY
+            rows.append([at, f"{peak_mb():.0f}"])
+
+    async def measured() -> Alignment:
+        async with open_engine(_settings()) as engine:
+            blocks, again = repeated(piece.samples, length), _again(piece.samples, length)
+            options = RecognizerOptions(language="English")
+            return await alignment.align(engine, blocks, again, options, longest=LONGEST, tell=tell)
+
+    spent = Spending()
+    with spent.on(length):
+        found = trio.run(measured)
+    rows.append([f"{len(_words(found))} words told", f"{peak_mb():.0f}"])
+    return table(["", "peak memory, MB"], rows) + "\n\n" + spent.told()
 
 
 async def _measure(
@@ -111,21 +156,20 @@ async def _add(row: Row, case: Case, engine: SpeechEngine, upstream: Any) -> Non
     """Measure one clip."""
     row.clips += 1
     try:
-        row.served += _errors(case, _seconds(_words(await _served(engine, case))))
+        with row.serving.on(len(case.samples)):
+            found = await _served(engine, case)
+        row.served += _errors(case, _seconds(_words(found)))
     except InvalidRequest:
         row.refused += 1
     step = upstream.timestamp_segment_time / 1000
     if len(case.samples) > upstream.model.thinker.config.classify_num * step * SAMPLE_RATE:
         return
-    began = time.perf_counter()
-    words = await engine.word_aligner.align(case.samples, case.text, case.language)
-    row.took += time.perf_counter() - began
-    began = time.perf_counter()
-    theirs = _theirs(upstream, case)
-    row.they_took += time.perf_counter() - began
+    with row.aligning.on(len(case.samples)):
+        words = await engine.word_aligner.align(case.samples, case.text, case.language)
+    with row.their_aligning.on(len(case.samples)):
+        theirs = _theirs(upstream, case)
     with windows_masked(upstream.model.thinker):
         masked = _theirs(upstream, case)
-    row.seconds += len(case.samples) / SAMPLE_RATE
     ours = _seconds(words)
     row.alone += _errors(case, ours)
     row.theirs += _errors(case, theirs)
@@ -134,18 +178,22 @@ async def _add(row: Row, case: Case, engine: SpeechEngine, upstream: Any) -> Non
 
 
 async def _served(engine: SpeechEngine, case: Case) -> Alignment:
-    @contextmanager
-    def again() -> Iterator[Iterator[Samples]]:
-        yield iter([case.samples])
-
     return await alignment.align(
         engine,
         iter([case.samples]),
-        again,
+        _again(case.samples, len(case.samples)),
         RecognizerOptions(language=case.language),
         text=case.text,
         longest=LONGEST,
     )
+
+
+def _again(samples: Samples, length: int) -> Reopened:
+    @contextmanager
+    def again() -> Iterator[Iterator[Samples]]:
+        yield repeated(samples, length)
+
+    return again
 
 
 def _words(found: Alignment) -> list[Word]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +13,17 @@ import trio
 
 from bench.conversations import Conversation, converse, read_speakers
 from bench.report import table
+from bench.spending import Spending, peak_mb, repeated
 from polyasr import diarization, settings
 from polyasr.diarization import Diarization, SpeakerCount
 from polyasr.engine import SpeechEngine, open_engine
-from polyasr.samples import SAMPLE_RATE, Samples
+from polyasr.samples import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from polyasr.pipeline.types import VoiceEngine
 
 COLLAR_SEC = 0.25
 """On either side of each change; what lies in it is not scored."""
-BLOCK = 10 * SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +50,8 @@ class Trial:
     estimated: Score
     found: int
     """The estimated number of speakers."""
-    seconds: float
-    """Of audio …"""
-    took: float
-    """… and of one diarization of it."""
+    spent: Spending
+    """On one diarization of it."""
 
 
 def measure(
@@ -94,8 +89,7 @@ def report(trials: Iterable[Trial]) -> str:
     rows.append(["all", "", *_cells(trials)])
     head = ("speakers", "pauses", "conversations", "missed", "false alarm", "confused")
     more = ("DER, number given", "worst", "DER, estimated", "worst", "number right")
-    speed = sum(each.seconds for each in trials) / sum(each.took for each in trials)
-    return table([*head, *more], rows) + f"\n\nSpeed: {speed:.0f} times real time."
+    return table([*head, *more], rows) + "\n\n" + Spending.of(each.spent for each in trials).told()
 
 
 def memory(speech: Path, minutes: int, told: Callable[[str], None]) -> str:
@@ -111,18 +105,18 @@ def memory(speech: Path, minutes: int, told: Callable[[str], None]) -> str:
     async def heard(n_samples: int) -> None:
         told(f"{n_samples / SAMPLE_RATE / 60:.0f} of {minutes} minutes")
         if n_samples % (600 * SAMPLE_RATE) == 0:
-            rows.append([f"{n_samples // SAMPLE_RATE // 60} min heard", f"{_peak_mb():.0f}"])
+            rows.append([f"{n_samples // SAMPLE_RATE // 60} min heard", f"{peak_mb():.0f}"])
 
     async def measured() -> Diarization:
         async with _engine() as engine:
-            blocks = _repeated(piece, minutes * 60 * SAMPLE_RATE)
+            blocks = repeated(piece, minutes * 60 * SAMPLE_RATE)
             return await diarization.diarize(engine, blocks, on_heard=heard)
 
-    began = time.perf_counter()
-    found = trio.run(measured)
-    rows.append([f"speakers told apart ({len(found.voices)} found)", f"{_peak_mb():.0f}"])
-    speed = minutes * 60 / (time.perf_counter() - began)
-    return table(["", "peak memory, MB"], rows) + f"\n\nSpeed: {speed:.0f} times real time."
+    spent = Spending()
+    with spent.on(minutes * 60 * SAMPLE_RATE):
+        found = trio.run(measured)
+    rows.append([f"speakers told apart ({len(found.voices)} found)", f"{peak_mb():.0f}"])
+    return table(["", "peak memory, MB"], rows) + "\n\n" + spent.told()
 
 
 def score(conversation: Conversation, found: Diarization) -> Score:
@@ -151,17 +145,16 @@ def score(conversation: Conversation, found: Diarization) -> Score:
 async def _trial(engine: VoiceEngine, conversation: Conversation, pauses: bool) -> Trial:
     speakers = conversation.speakers
     given = await _diarized(engine, conversation, SpeakerCount(speakers, speakers))
-    began = time.perf_counter()
-    estimated = await _diarized(engine, conversation, SpeakerCount())
-    took = time.perf_counter() - began
+    spent = Spending()
+    with spent.on(len(conversation.samples)):
+        estimated = await _diarized(engine, conversation, SpeakerCount())
     return Trial(
         speakers=speakers,
         pauses=pauses,
         given=score(conversation, given),
         estimated=score(conversation, estimated),
         found=len(estimated.voices),
-        seconds=len(conversation.samples) / SAMPLE_RATE,
-        took=took,
+        spent=spent,
     )
 
 
@@ -169,14 +162,7 @@ async def _diarized(
     engine: VoiceEngine, conversation: Conversation, count: SpeakerCount
 ) -> Diarization:
     samples = conversation.samples
-    return await diarization.diarize(engine, _repeated(samples, len(samples)), count)
-
-
-def _repeated(samples: Samples, length: int) -> Iterator[Samples]:
-    """Blocks of the samples, again and again, up to the length."""
-    for start in range(0, length, BLOCK):
-        at = np.arange(start, min(start + BLOCK, length))
-        yield samples[at % len(samples)]
+    return await diarization.diarize(engine, repeated(samples, len(samples)), count)
 
 
 def _cells(trials: list[Trial]) -> list[str]:
@@ -202,9 +188,3 @@ def _cells(trials: list[Trial]) -> list[str]:
 def _engine() -> AbstractAsyncContextManager[SpeechEngine]:
     """An engine that will load no recognizer."""
     return open_engine(settings.load({}, {"model": "tiny", "preload": "0"}))
-
-
-def _peak_mb() -> float:
-    """Since the process began; the system counts kB on Linux, bytes on a Mac."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)

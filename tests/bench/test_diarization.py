@@ -11,6 +11,7 @@ import pytest
 from bench.__main__ import main
 from bench.conversations import Conversation, converse, read_speakers, spoken
 from bench.diarization import Score, Trial, report, score
+from bench.spending import Spending
 from polyasr.diarization import Diarization, Turn
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
 from tests.fakes import silence, tone, wav
@@ -82,13 +83,13 @@ def test_the_score_counts_what_was_missed_made_up_and_confused() -> None:
 def test_the_report_has_a_row_for_each_kind_and_one_for_all() -> None:
     good, bad = Score(0.01, 0.02, 0.03), Score(0.1, 0.0, 0.4)
     trials = [
-        Trial(2, False, good, good, found=2, seconds=60, took=3),
-        Trial(2, True, good, bad, found=1, seconds=60, took=1),
+        Trial(2, False, good, good, found=2, spent=Spending(60, 3, 6)),
+        Trial(2, True, good, bad, found=1, spent=Spending(60, 1, 2)),
     ]
     rows = report(trials).splitlines()
     assert rows[2] == "| 2 | no | 1 | 1.0 | 2.0 | 3.0 | 6.0 | 6.0 | 6.0 | 6.0 | 1 of 1 |"
     assert rows[4] == "| all |  | 2 | 1.0 | 2.0 | 3.0 | 6.0 | 6.0 | 28.0 | 50.0 | 1 of 2 |"
-    assert rows[-1] == "Speed: 30 times real time."
+    assert rows[-1] == "Speed: 30 times real time; 15 by the time of processors."
 
 
 def test_a_folder_without_speakers_is_one_line(
