@@ -146,7 +146,7 @@ class QwenAligner:
             heard = audio[max(0, first - len(begin)) : last - len(begin)]
             at = max(first, len(begin)) - first
             rows[at : at + len(heard)] = heard
-        (hidden,) = self._decoder.extend([(job.cache, rows)])
+        (hidden,) = self._decoder.extend([(job.cache, rows, len(rows))])
         stamps = [at for at in range(max(first, audio_end), last) if ids[at] == self._timestamp_id]
         if stamps:
             asked = hidden[torch.tensor(stamps, device=hidden.device) - first]

@@ -98,13 +98,12 @@ class QwenTorch:
     @torch.inference_mode()
     def extend(self, extensions: Sequence[Extension]) -> list[Greedy]:
         """Run each extension behind its own cache, all in one pass."""
+        rows = self._embedded([each.pieces for each in extensions])
         hidden = self._decoder.extend(
-            [(each.cache, torch.cat(list(map(self._embedded, each.pieces)))) for each in extensions]
+            [(each.cache, own, each.last) for each, own in zip(extensions, rows, strict=True)]
         )
-        asked = [each.last for each in extensions]
-        last = [rows[len(rows) - each :] for rows, each in zip(hidden, asked, strict=True)]
-        tokens, logprobs = self._decoder.likeliest(torch.cat(last))
-        ends = list(itertools.accumulate(asked, initial=0))
+        tokens, logprobs = self._decoder.likeliest(torch.cat(hidden))
+        ends = list(itertools.accumulate((each.last for each in extensions), initial=0))
         return [Greedy(tokens[a:b], logprobs[a:b]) for a, b in itertools.pairwise(ends)]
 
     def crop(self, cache: KeyValueCache, length: int) -> None:
@@ -150,8 +149,20 @@ class QwenTorch:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def _embedded(self, piece: torch.Tensor | Sequence[int]) -> torch.Tensor:
-        return piece if isinstance(piece, torch.Tensor) else self._decoder.embed(piece)
+    def _embedded(
+        self, inputs: Sequence[Sequence[torch.Tensor | Sequence[int]]]
+    ) -> list[torch.Tensor]:
+        """The pieces of each input behind each other; all token ids are looked up at once."""
+        ids = [
+            piece for pieces in inputs for piece in pieces if not isinstance(piece, torch.Tensor)
+        ]
+        embedded = self._decoder.embed(list(itertools.chain(*ids)))
+        looked_up = iter(embedded.split_with_sizes(list(map(len, ids))))
+        rows = []
+        for own in inputs:
+            found = [p if isinstance(p, torch.Tensor) else next(looked_up) for p in own]
+            rows.append(found[0] if len(found) == 1 else torch.cat(found))
+        return rows
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

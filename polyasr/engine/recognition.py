@@ -52,38 +52,40 @@ class SegmentRecognition:
     def __init__(self, decode: Decode, language: str | None, context: str) -> None:
         self._decode = decode
         self._state = SegmentState(language, context)
-        self._audio: Samples = np.empty(0, np.float32)
+        self._pieces: list[Samples] = []
         self._unchanged = 0
 
     @property
     def audio(self) -> Samples:
         """The audio held."""
-        return self._audio
+        if len(self._pieces) != 1:
+            self._pieces = [np.concatenate([np.empty(0, np.float32), *self._pieces])]
+        return self._pieces[0]
 
     def append(self, samples: Samples) -> None:
         """Add audio at the end."""
-        self._audio = np.concatenate([self._audio, samples])
+        self._pieces.append(samples)
 
     def crop(self, length: int) -> None:
         """Keep the first ``length`` samples."""
-        self._audio = self._audio[:length]
+        self._pieces = [self.audio[:length]]
         self._unchanged = min(self._unchanged, length)
 
     def split(self, length: int) -> SegmentRecognition:
         """Keep the first ``length`` samples; what came after them begins the returned segment."""
         rest = SegmentRecognition(self._decode, self._state.language, self._state.context)
-        rest.append(self._audio[length:])
+        rest.append(self.audio[length:])
         self.crop(length)
         return rest
 
     async def hypothesis(self, urgency: Urgency, committed: str = "") -> Hypothesis:
         """The greedy decode of the audio held, behind what is committed."""
-        audio, unchanged = self._audio, self._unchanged
+        audio, unchanged = self.audio, self._unchanged
         decoded = await self._decode(self._state, audio, unchanged, committed, urgency)
         self._unchanged = len(audio)
         return decoded
 
     def close(self) -> None:
         """Let audio and state go."""
-        self._audio = np.empty(0, np.float32)
+        self._pieces = []
         self._state = SegmentState(self._state.language, self._state.context)

@@ -22,49 +22,53 @@ from polyasr.engine.linear import Linear
 GROWTH = 256
 """Positions by which a cache grows."""
 
-LOGIT_ROWS = 1
-"""Rows of logits, of some 150,000 numbers each, that stay in the cache of a CPU's core."""
+LOGITS = 150_000
+"""So many logits stay in the cache of a CPU's core: a row of the published checkpoints."""
 
 
 class KeyValueCache:
-    """Keys and values of one stream, each of shape (layers, heads, capacity, head_dim)."""
+    """Keys and values of one stream: for each layer (heads, capacity, 2 * head_dim), the values
+    behind the keys."""
 
     def __init__(self, layers: int, heads: int, width: int, dtype: torch.dtype, device: Any):
         self.length = 0
-        shape = (layers, heads, 0, width)
-        self._keys = torch.empty(shape, dtype=dtype, device=device)
-        self._values = torch.empty(shape, dtype=dtype, device=device)
+        self._capacity, self._width = 0, width
+        shape = (heads, 0, 2 * width)
+        self._layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]
 
     def reserve(self, more: int) -> None:
         """Make room for so many positions."""
-        lacking = self.length + more - self._keys.shape[2]
+        lacking = self.length + more - self._capacity
         if lacking > 0:
             grown = -(-lacking // GROWTH) * GROWTH
-            self._keys = functional.pad(self._keys, (0, 0, 0, grown))
-            self._values = functional.pad(self._values, (0, 0, 0, grown))
+            self._capacity += grown
+            self._layers = [functional.pad(layer, (0, 0, 0, grown)) for layer in self._layers]
 
-    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Put (positions, heads, head_dim) behind ``length``; returns all up to their end.
+    def write(self, layer: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Put keys and values (positions, heads, 2 * head_dim) behind ``length``; returns all keys
+        and all values up to their end.
 
         They count only once ``length`` does.
         """
-        end = self.length + len(keys)
-        self._keys[layer, :, self.length : end] = keys.transpose(0, 1)
-        self._values[layer, :, self.length : end] = values.transpose(0, 1)
-        return self._keys[layer, :, :end], self._values[layer, :, :end]
+        held, more = self._layers[layer], len(rows)
+        held.narrow(1, self.length, more).copy_(rows.transpose(0, 1))
+        keys, values = held.narrow(1, 0, self.length + more).split_with_sizes(
+            [self._width] * 2, dim=2
+        )
+        return keys, values
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows ``start`` to ``end`` of the matrix belong to one stream.
+    """The next ``rows`` of the matrix belong to one stream, and its last ``asked`` go on.
 
-    ``mask``, shape (heads per key · rows, positions), is added to the scores of each row: 0 where
-    it may attend, and minus infinity; None: it may everywhere.
+    ``mask``, shape (heads per key · asked, positions), is added to their scores: 0 where they may
+    attend, and minus infinity; None: they may everywhere.
     """
 
     cache: KeyValueCache
-    start: int
-    end: int
+    rows: int
+    asked: int
     mask: Tensor | None
 
 
@@ -88,7 +92,7 @@ class TorchDecoder:
     def __init__(self, model: Any, head: nn.Module, linear: type[Linear]) -> None:
         """``linear`` runs the linear layers and the head, and may take their weights."""
         attention = model.layers[0].self_attn
-        self._embed, self._rotary = model.embed_tokens, model.rotary_emb
+        self._embed = model.embed_tokens
         self._width: int = attention.head_dim
         self._queries = attention.q_proj.out_features // self._width
         self._heads = attention.k_proj.out_features // self._width
@@ -96,6 +100,7 @@ class TorchDecoder:
         self.device: torch.device = self._embed.weight.device
         self._cached: torch.dtype = self._embed.weight.dtype
         self._active = linear.activations or self._cached
+        self._rotary = _Rotary(model.rotary_emb, self._active, self.device)
         self._layers = [self._layer(layer, linear) for layer in model.layers]
         self._norm = model.norm.weight.detach().to(self._active)
         self._head = linear([head])
@@ -110,30 +115,29 @@ class TorchDecoder:
         embedded: Tensor = self._embed(tokens)
         return embedded.to(self._active)
 
-    def extend(self, inputs: Sequence[tuple[KeyValueCache, Tensor]]) -> list[Tensor]:
-        """Run (positions, hidden) behind each cache; returns the hidden states of the last layer.
+    def extend(self, inputs: Sequence[tuple[KeyValueCache, Tensor, int]]) -> list[Tensor]:
+        """Run (positions, hidden) behind each cache; returns the hidden states of the last layer at
+        the last positions, of which each input says how many.
 
-        The caches grow by them only when all of it has gone well.
+        The caches grow by all positions, and only when all of it has gone well.
         """
-        spans, start = [], 0
-        for cache, rows in inputs:
+        for cache, rows, _ in inputs:
             cache.reserve(len(rows))
-            spans.append(Span(cache, start, start + len(rows), self._mask(cache, len(rows))))
-            start += len(rows)
-        hidden = torch.cat([rows.to(self._active) for _, rows in inputs])
-        cos, sin = self._rotation(spans, hidden)
-        for number, layer in enumerate(self._layers):
-            hidden = hidden + self._attend(number, layer, hidden, spans, cos, sin)
-            gate, up = layer.gate_up.parts(self._normed(hidden, layer.mlp_norm))
-            hidden = hidden + layer.down(functional.silu(gate).mul_(up))
+        spans = [self._span(cache, len(rows), len(rows)) for cache, rows, _ in inputs]
+        ends = [self._span(cache, len(rows), asked) for cache, rows, asked in inputs]
+        hidden = torch.cat([rows for _, rows, _ in inputs]).to(self._active)
+        rotation = self._rotary.at([(span.cache.length, span.rows) for span in spans])
+        for number in range(len(self._layers) - 1):
+            hidden = self._run(number, hidden, spans, rotation)
+        hidden = self._run(len(self._layers) - 1, hidden, ends, rotation)
         for span in spans:
-            span.cache.length += span.end - span.start
-        return [hidden[span.start : span.end] for span in spans]
+            span.cache.length += span.rows
+        return list(hidden.split_with_sizes([span.asked for span in ends]))
 
     def likeliest(self, hidden: Tensor) -> tuple[list[int], list[float]]:
         """The likeliest token after each position and its log-probability."""
         logits = self._head(self._normed(hidden, self._norm))
-        rows = LOGIT_ROWS if self.device.type == "cpu" else max(1, len(logits))
+        rows = max(1, LOGITS // logits.shape[1] if self.device.type == "cpu" else len(logits))
         tokens: list[int] = []
         logprobs: list[float] = []
         for part in map(Tensor.float, torch.split(logits, rows)):
@@ -155,71 +159,112 @@ class TorchDecoder:
             linear([mlp.down_proj]),
         )
 
+    def _run(
+        self,
+        number: int,
+        hidden: Tensor,
+        spans: Sequence[Span],
+        rotation: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """One layer: all rows to the keys and values, those that are asked for to the next."""
+        layer = self._layers[number]
+        attended = self._attend(number, layer, hidden, spans, rotation)
+        if not attended:
+            return hidden[:0]
+        if any(span.asked < span.rows for span in spans):
+            parts = zip(hidden.split_with_sizes([span.rows for span in spans]), spans, strict=True)
+            hidden = torch.cat([rows[span.rows - span.asked :] for rows, span in parts])
+        hidden = hidden + layer.out(_joined(attended).to(self._active))
+        gate, up = layer.gate_up.parts(self._normed(hidden, layer.mlp_norm))
+        return hidden + layer.down(functional.silu(gate).mul_(up))
+
     def _attend(
         self,
         number: int,
         layer: _Layer,
         hidden: Tensor,
         spans: Sequence[Span],
-        cos: Tensor,
-        sin: Tensor,
-    ) -> Tensor:
+        rotation: tuple[Tensor, Tensor],
+    ) -> list[Tensor]:
         qkv = layer.qkv(self._normed(hidden, layer.input_norm))
-        qkv = qkv.view(len(hidden), -1, self._width)
-        heads = self._normed(qkv[:, : -self._heads], layer.head_norm)
-        heads = (heads * cos + _half_rotated(heads) * sin).to(self._cached)
-        queries, keys = torch.split(heads, [self._queries, self._heads], dim=1)
-        values = qkv[:, -self._heads :]
+        heads, values = qkv.view(len(hidden), -1, self._width).split_with_sizes(
+            [self._queries + self._heads, self._heads], dim=1
+        )
+        rotated = _rotated(self._normed(heads, layer.head_norm), *rotation)
+        queries, keys = rotated.to(self._cached).split_with_sizes(
+            [self._queries, self._heads], dim=1
+        )
+        sizes = [span.rows for span in spans]
+        written = torch.cat([keys, values.to(self._cached)], dim=2).split_with_sizes(sizes)
         attended = []
-        for span in spans:
-            own = slice(span.start, span.end)
-            all_keys, all_values = span.cache.write(number, keys[own], values[own])
-            attended.append(self._attended(queries[own], all_keys, all_values, span.mask))
-        return layer.out(_joined(attended).to(self._active))
+        for span, asking, rows in zip(spans, queries.split_with_sizes(sizes), written, strict=True):
+            all_keys, all_values = span.cache.write(number, rows)
+            if span.asked:
+                asking = asking.narrow(0, span.rows - span.asked, span.asked)
+                attended.append(self._attended(asking, all_keys, all_values, span.mask))
+        return attended
 
     def _normed(self, rows: Tensor, weight: Tensor) -> Tensor:
         """The root-mean-square norm of Qwen3, computed in float32 and rounded before its weight."""
-        exact = rows.float()
-        scale = exact.square().mean(dim=-1, keepdim=True).add_(self._epsilon).rsqrt_()
-        return (exact * scale).to(weight.dtype).mul_(weight)
+        exact = functional.rms_norm(rows.float(), rows.shape[-1:], eps=self._epsilon)
+        return exact.to(weight.dtype).mul_(weight)
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Any:
-        """Attention of (rows, query heads, width) to (heads, positions, width); (rows, hidden)."""
+        """Attention of (rows, query heads, width) to (heads, positions, width); (rows, hidden).
+
+        Heads that share a key are rows beside each other, which is faster.
+        """
         rows = len(queries)
+        grouped = queries.reshape(rows, self._heads, -1, self._width)
         if rows == 1:
-            found = functional.scaled_dot_product_attention(
-                queries.transpose(0, 1)[None], keys[None], values[None], enable_gqa=True
-            )
+            found = functional.scaled_dot_product_attention(grouped, keys[None], values[None])
             return found.view(1, -1)
-        # Heads that share a key are rows beside each other, which is faster but for a single row.
-        grouped = queries.view(rows, self._heads, -1, self._width).permute(1, 2, 0, 3).flatten(1, 2)
+        grouped = grouped.permute(1, 2, 0, 3).flatten(1, 2)
         found = functional.scaled_dot_product_attention(
             grouped[None], keys[None], values[None], attn_mask=mask
         )[0]
         return found.view(self._heads, -1, rows, self._width).permute(2, 0, 1, 3).flatten(1)
 
-    def _mask(self, cache: KeyValueCache, rows: int) -> Tensor | None:
-        if rows == 1:
-            return None
-        shape = (rows, cache.length + rows)
-        forbidden = torch.full(shape, -torch.inf, dtype=self._cached, device=self.device)
-        return forbidden.triu(cache.length + 1).repeat(self._queries // self._heads, 1)
+    def _span(self, cache: KeyValueCache, rows: int, asked: int) -> Span:
+        if asked < 2:
+            return Span(cache, rows, asked, None)
+        end = cache.length + rows
+        forbidden = torch.full((asked, end), -torch.inf, dtype=self._cached, device=self.device)
+        mask = forbidden.triu(end - asked + 1).repeat(self._queries // self._heads, 1)
+        return Span(cache, rows, asked, mask)
 
-    def _rotation(self, spans: Sequence[Span], like: Tensor) -> tuple[Tensor, Tensor]:
-        positions = torch.cat(
-            [
-                torch.arange(s.cache.length, s.cache.length + s.end - s.start, device=self.device)
-                for s in spans
-            ]
-        )
-        cos, sin = self._rotary(like, positions[None])  # in the format of the activations
-        return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
+
+class _Rotary:
+    """The rotary embedding, computed once for each position and then looked up."""
+
+    def __init__(self, embedding: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+        self._embedding, self._dtype, self._device = embedding, dtype, device
+        self._cos = self._sin = torch.empty(0, dtype=dtype, device=device)
+
+    def at(self, ranges: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Cosines and sines, (positions, 1, width) each, of ranges: first position and count.
+
+        The sines of the first half are negative, as `_rotated` wants them.
+        """
+        self._reach(max(first + count for first, count in ranges))
+        places = [place for first, count in ranges for place in range(first, first + count)]
+        index = torch.tensor(places, device=self._device)
+        return self._cos[index], self._sin[index]
+
+    def _reach(self, positions: int) -> None:
+        if positions <= len(self._cos):
+            return
+        every = torch.arange(-(-positions // GROWTH) * GROWTH, device=self._device)
+        like = torch.empty(0, dtype=self._dtype, device=self._device)
+        cos, sin = (part[0].unsqueeze(1) for part in self._embedding(like, every[None]))
+        self._cos, self._sin = cos, sin
+        sin[..., : sin.shape[-1] // 2].neg_()
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def _half_rotated(heads: Tensor) -> Tensor:
-    first, second = heads.chunk(2, dim=-1)
-    return torch.cat([-second, first], dim=-1)
+def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Each half of a head is mixed with the other."""
+    return (heads * cos).add_(heads.roll(heads.shape[-1] // 2, dims=-1).mul_(sin))

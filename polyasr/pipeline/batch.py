@@ -33,9 +33,9 @@ from polyasr.pipeline.vad import Detected, detect_speech
 from polyasr.samples import Samples
 
 UNDER_WAY = 8
-"""Segments of one recording that are decoded or wait for it; at most 30 s of audio, 2 MB, each. It
-begins with one, and each that is done makes room for one more, so that the first text is not late
-for the sake of the rest."""
+"""Segments of one recording that are decoded or wait for it; at most 30 s of audio, 2 MB, each. For
+who is told each segment it begins with one, and each that is done makes room for one more, so that
+the first text is not late for the sake of the rest."""
 
 OnSegment = Callable[[Segment], Awaitable[object]]
 """Is told each segment that holds text, in order, as soon as it and all before it are decoded."""
@@ -105,7 +105,8 @@ class _Transcription:
         self._engine, self._options, self._on_segment = engine, options, on_segment
         self._segmenter = options.segmenter()
         self._changes = [change // HOP * HOP for change in changes]
-        self._places, self._n_places = trio.Semaphore(1), 1
+        self._n_places = UNDER_WAY if on_segment is None else 1
+        self._places = trio.Semaphore(self._n_places)
         self.segments: list[Segment] = []
         self.n_samples = 0
 

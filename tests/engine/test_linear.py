@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from polyasr.engine import linear
 from polyasr.engine.linear import BlockedLinear, Int8Linear, PlainLinear, layout
 
 CPU = torch.device("cpu")
@@ -18,20 +19,26 @@ def rows(n: int) -> torch.Tensor:
     return torch.randn(n, 64, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.parametrize("small", [0, linear.SMALL])
 @pytest.mark.parametrize("kind", [PlainLinear, BlockedLinear, Int8Linear])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("n", [1, 2, 37])
 @torch.inference_mode()
 def test_several_layers_in_one_product_give_what_each_gives(
-    kind: type[PlainLinear | BlockedLinear | Int8Linear], bias: bool, n: int
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[PlainLinear | BlockedLinear | Int8Linear],
+    bias: bool,
+    n: int,
+    small: int,
 ) -> None:
+    monkeypatch.setattr(linear, "SMALL", small)
     sources, inputs = layers(32, 96, bias=bias), rows(n)
     expected = [source(inputs) for source in sources]
-    linear = kind(sources)
+    product = kind(sources)
     off = 0.02 if kind is Int8Linear else 1e-5
-    for found, wanted in zip(linear.parts(inputs), expected, strict=True):
+    for found, wanted in zip(product.parts(inputs), expected, strict=True):
         assert (found - wanted).norm() <= off * wanted.norm()
-    assert torch.equal(linear(inputs), torch.cat(linear.parts(inputs), dim=-1))
+    assert torch.equal(product(inputs), torch.cat(product.parts(inputs), dim=-1))
 
 
 @torch.inference_mode()
@@ -44,11 +51,11 @@ def test_a_bias_that_only_one_layer_has_is_added_there_alone() -> None:
 
 @torch.inference_mode()
 def test_rounded_to_int8_a_row_does_not_depend_on_its_neighbours() -> None:
-    linear, inputs = Int8Linear(layers(96)), rows(9)
+    product, inputs = Int8Linear(layers(96)), rows(9)
     inputs[3] *= 1000
-    together = linear(inputs)
+    together = product(inputs)
     for number in range(9):
-        assert torch.equal(linear(inputs[number : number + 1])[0], together[number])
+        assert torch.equal(product(inputs[number : number + 1])[0], together[number])
 
 
 @torch.inference_mode()

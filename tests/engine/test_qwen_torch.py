@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.upstream import windows_masked
-from polyasr.engine.backend import Window
+from polyasr.engine.backend import Extend, Window
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.mel import RANGE, normalized
 from polyasr.engine.qwen_torch import QwenTorch
@@ -132,6 +132,26 @@ def test_very_short_audio_is_decoded_without_a_crash(tiny: QwenTorch, n_samples:
 def test_a_header_that_was_cut_short_is_no_text(tiny: QwenTorch) -> None:
     assert tiny._header(tiny._ids("language English"))[0] > len(tiny._ids("language English"))
     assert tiny._header(tiny._ids("Open the door.")) == (0, "")
+
+
+def test_what_follows_a_position_does_not_depend_on_how_many_are_asked_about(
+    tiny: QwenTorch,
+) -> None:
+    ids, whole = list(range(10, 40)), tiny.new_cache()
+    (every,) = tiny.extend([Extend(whole, [ids], len(ids))])
+    asked = (0, 1, 2, 7)
+    caches = [tiny.new_cache() for _ in asked]
+    together = tiny.extend(
+        [Extend(cache, [ids], last) for cache, last in zip(caches, asked, strict=True)]
+    )
+    for found, last in zip(together, asked, strict=True):
+        first = len(ids) - last
+        assert found.tokens == every.tokens[first:]
+        assert found.logprobs == pytest.approx(every.logprobs[first:], abs=1e-4)
+    following = tiny.extend([Extend(cache, [[50]], 1) for cache in (whole, *caches)])
+    assert len({each.tokens[0] for each in following}) == 1
+    for each in following:
+        assert each.logprobs == pytest.approx(following[0].logprobs, abs=1e-4)
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:

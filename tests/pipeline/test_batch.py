@@ -95,12 +95,19 @@ async def test_several_segments_are_under_way_and_no_more_audio_is_drawn_meanwhi
     assert engine.pins == 0
 
 
-async def test_the_first_segment_has_the_model_to_itself() -> None:
+@pytest.mark.parametrize(("is_told", "at_first"), [(True, 1), (False, 5)])
+async def test_who_is_told_each_segment_has_the_model_for_the_first(
+    is_told: bool, at_first: int
+) -> None:
+    async def tell(segment: Segment) -> None:
+        pass
+
     held = HeldModel()
     engine = ScriptedEngine(held.script)
+    recording = blocks_of(np.tile(SENTENCE, 5))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(batch.transcribe, engine, blocks_of(np.tile(SENTENCE, 5)), OPTIONS)
-        await asked_for(engine, 1)
+        nursery.start_soon(batch.transcribe, engine, recording, OPTIONS, tell if is_told else None)
+        await asked_for(engine, at_first)
         held.release.set()
     assert len(engine.asked) == 5
 
