@@ -13,7 +13,7 @@ from polyasr.routes.align import align
 from polyasr.routes.asr import asr
 from polyasr.routes.body import BoundedHTTPConnection, BoundedRequest
 from polyasr.routes.diarize import diarize
-from polyasr.routes.dictation import dictation
+from polyasr.routes.dictation import Dictations, dictation
 from polyasr.routes.docs import docs
 from polyasr.routes.errors import register_errors
 from polyasr.routes.forms import FORM_OVERHEAD_BYTES, MIB
@@ -25,7 +25,6 @@ from polyasr.routes.page import Page, page_parts
 from polyasr.routes.services import ServingEngine, open_services
 from polyasr.routes.transcriptions import transcriptions
 from polyasr.routes.translations import translations
-from polyasr.routes.websockets import AcceptedWebsocket, PlainWebsocketConnection
 from polyasr.settings import Settings
 
 
@@ -37,12 +36,10 @@ class JSONProvider(DefaultJSONProvider):
 
 
 class Application(QuartTrio):
-    """Quart on trio, with bounded request bodies and plain WebSockets."""
+    """Quart on trio, with bounded request bodies."""
 
     request_class = BoundedRequest
     asgi_http_class = BoundedHTTPConnection
-    websocket_class = AcceptedWebsocket
-    asgi_websocket_class = PlainWebsocketConnection
 
 
 def create_app(
@@ -51,14 +48,16 @@ def create_app(
     sessions: SessionRegistry,
     archive: Archive,
     counted: Metrics,
-) -> QuartTrio:
-    """The application of one server. The engine, the sessions and the archive outlive it."""
+) -> tuple[QuartTrio, Dictations]:
+    """The application of one server, and its dictations. The engine, the sessions and the archive
+    outlive it."""
     app = Application("polyasr", static_folder=None)
     app.json = JSONProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * MIB + FORM_OVERHEAD_BYTES
     app.config["RESPONSE_TIMEOUT"] = None  # event streams last as long as the work
     page = Page()
     services, rules = open_services(settings, engine, archive, counted), access_rules(settings)
+    dictations = Dictations(services, rules, sessions)
     register_metrics(app, counted)
     register_access(app, rules)
     register_errors(app, engine)
@@ -73,5 +72,5 @@ def create_app(
     app.register_blueprint(align(services))
     app.register_blueprint(manifest(services))
     app.register_blueprint(diarize(services))
-    app.register_blueprint(dictation(services, rules, sessions))
-    return app
+    app.register_blueprint(dictation(dictations))
+    return app, dictations

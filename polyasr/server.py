@@ -11,10 +11,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 
 import hypercorn
-import hypercorn.trio
 import trio
 
 from polyasr import __version__
@@ -25,9 +23,10 @@ from polyasr.errors import ConfigurationError
 from polyasr.metrics import Metrics
 from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.registry import open_sessions
-from polyasr.routes.exchanges import CountedExchanges
 from polyasr.routes.linger import LingeringClose
+from polyasr.routes.port import serve_port
 from polyasr.routes.services import ServingEngine
+from polyasr.routes.websockets import MAX_MESSAGE_BYTES, PING_INTERVAL_SEC
 from polyasr.settings import Settings
 
 BACKLOG = 128
@@ -35,16 +34,9 @@ BACKLOG = 128
 KEEP_ALIVE_SEC = 75.0
 """Longer than clients keep an idle connection (5 to 60 s), so that it is they who drop it and none
 sends a request into a closing socket."""
-PING_INTERVAL_SEC = 20.0
-"""Below the minute after which proxies drop a silent WebSocket."""
 UNACKNOWLEDGED_MS = 40_000
 """How long the network may leave our data, such as two pings, unacknowledged before the peer counts
 as gone. The kernel's own patience is a quarter of an hour."""
-MAX_MESSAGE_BYTES = 4 * 2**20
-"""Above the protocol's 1 MiB, so that it is the protocol that refuses a message and says why; what
-is larger still is cut off by the WebSocket layer (code 1009) before it is all in memory."""
-GRACE_SEC = 5.0
-"""What requests and dictations in progress have after a stop; containers are killed after 10 s."""
 HYPERCORN_GRACE_SEC = 0.1
 """Hypercorn's own grace comes after ours, when nothing is being served any more, and only waits
 for the tasks that sent pings on WebSockets closed long ago."""
@@ -108,12 +100,6 @@ async def _open_http(
 ) -> AsyncIterator[str]:
     address = _address(listener)
     stop = trio.Event()
-
-    async def stopped() -> None:
-        await stop.wait()
-        with trio.move_on_after(GRACE_SEC):
-            await app.wait_for_none()
-
     async with (
         open_archive(settings) as archive,
         open_sessions(
@@ -121,22 +107,16 @@ async def _open_http(
         ) as sessions,
         trio.open_nursery() as nursery,
     ):
-        app = CountedExchanges(
-            LingeringClose(create_app(settings, engine, sessions, archive, metrics))
-        )
-        run = partial(
-            hypercorn.trio.serve, app, hypercorn_config(listener), shutdown_trigger=stopped
-        )
-        await nursery.start(run)
+        app, dictations = create_app(settings, engine, sessions, archive, metrics)
+        lingering = LingeringClose(app)
+        await nursery.start(serve_port, lingering, hypercorn_config(), listener, dictations, stop)
         yield address
         stop.set()
 
 
-def hypercorn_config(listener: socket.socket) -> hypercorn.Config:
-    """Hypercorn's settings; it takes the listening socket over."""
+def hypercorn_config() -> hypercorn.Config:
+    """Hypercorn's settings."""
     config = hypercorn.Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.backlog = BACKLOG
     config.loglevel = "WARNING"
     config.include_server_header = False
     config.keep_alive_timeout = KEEP_ALIVE_SEC

@@ -115,7 +115,9 @@ async def serve_echo(task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORE
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         print(address, flush=True)
         task_status.started(address)
-        await hypercorn.trio.serve(app, hypercorn_config(listener))
+        config = hypercorn_config()
+        config.bind = [f"fd://{listener.detach()}"]
+        await hypercorn.trio.serve(app, config)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,17 @@ from quart import Blueprint, Websocket, websocket
 
 from polyasr import languages
 from polyasr.errors import PolyasrError
-from polyasr.pipeline.connection import run_dictation
+from polyasr.pipeline.connection import Disconnected, Socket, run_dictation
 from polyasr.pipeline.registry import SessionRegistry
 from polyasr.protocol.messages import Error
-from polyasr.routes.access import AccessRules
+from polyasr.routes.access import AccessRules, ForbiddenOrigin
 from polyasr.routes.errors import INTERNAL_ERROR
 from polyasr.routes.services import Services
+from polyasr.routes.websockets import CLOSE_WAIT_SEC, DirectSocket, Handshake
 
 log = logging.getLogger(__name__)
 
-CLOSE_WAIT_SEC = 2.0
-"""How long the peer has to answer a close. Until then what it still sends is read and dropped:
-closing a socket with unread data resets the connection, and the peer may lose our last words."""
+PATH = "/ws/transcribe"
 
 
 class QuartSocket:
@@ -34,8 +33,8 @@ class QuartSocket:
 
     async def receive(self) -> bytes | str:
         """The next message."""
-        message: bytes | str = await self._connection.receive()
-        return message
+        message: bytes | str | None = await self._connection.receive()
+        return b"" if message is None else message  # which is how Quart tells an empty one
 
     async def send(self, text: str) -> None:
         """Send a text message."""
@@ -49,29 +48,64 @@ class QuartSocket:
                 await self._connection.receive()
 
 
-def dictation(services: Services, rules: AccessRules, sessions: SessionRegistry) -> Blueprint:
-    """The blueprint."""
-    blueprint = Blueprint("dictation", __name__)
+class Dictations:
+    """The dictations of one server, whichever way their WebSockets come."""
 
-    @blueprint.websocket("/ws/transcribe")
-    async def dictate() -> None:
-        await websocket.accept()
-        socket = QuartSocket(websocket)
+    def __init__(self, services: Services, rules: AccessRules, sessions: SessionRegistry) -> None:
+        self._services, self._rules, self._sessions = services, rules, sessions
+
+    def takes(self, handshake: Handshake) -> bool:
+        """Whether this one is served directly; what is to be refused is not."""
+        if handshake.path != PATH:
+            return False
         try:
-            rules.check_key(
-                websocket.headers.get("Authorization", ""), websocket.args.get("token", "")
-            )
-            with services.connections.enter():
-                await run_dictation(socket, sessions, languages.parse)
+            self._rules.check_page(handshake.header("origin"), handshake.header("host"))
+        except ForbiddenOrigin:
+            return False
+        return True
+
+    async def serve_directly(self, stream: trio.SocketStream, handshake: Handshake) -> None:
+        """Serve a connection whose handshake was looked at and is taken."""
+        async with DirectSocket(stream, handshake.protocol) as connection:
+            try:
+                await connection.accept(handshake)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(connection.keep_alive)
+                    authorization = handshake.header("authorization")
+                    await self.serve(connection, authorization, handshake.argument("token"))
+                    nursery.cancel_scope.cancel()
+            except* Disconnected:
+                log.info("the client is gone")
+
+    async def serve(self, connection: Socket, authorization: str, token: str) -> None:
+        """Serve a WebSocket that was accepted, until it is closed. Raises Disconnected."""
+        try:
+            self._rules.check_key(authorization, token)
+            with self._services.connections.enter():
+                await run_dictation(connection, self._sessions, languages.parse)
+        except Disconnected:
+            raise
         except PolyasrError as error:
-            await _refuse(socket, error)
+            await _refuse(connection, error)
         except Exception:
             log.exception("a dictation failed by a fault of this server")
-            await _refuse(socket, PolyasrError(INTERNAL_ERROR))
+            await _refuse(connection, PolyasrError(INTERNAL_ERROR))
+
+
+def dictation(dictations: Dictations) -> Blueprint:
+    """The blueprint, for the connections that are not served directly."""
+    blueprint = Blueprint("dictation", __name__)
+
+    @blueprint.websocket(PATH)
+    async def dictate() -> None:
+        await websocket.accept()
+        authorization = websocket.headers.get("Authorization", "")
+        token = websocket.args.get("token", "")
+        await dictations.serve(QuartSocket(websocket), authorization, token)
 
     return blueprint
 
 
-async def _refuse(socket: QuartSocket, error: PolyasrError) -> None:
-    await socket.send(Error(error=str(error), code=error.code).to_json())
-    await socket.close(error.close_code)
+async def _refuse(connection: Socket, error: PolyasrError) -> None:
+    await connection.send(Error(error=str(error), code=error.code).to_json())
+    await connection.close(error.close_code)
