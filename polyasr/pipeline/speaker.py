@@ -23,8 +23,11 @@ SHORTEST = 1 * SAMPLE_RATE
 """Voiced samples that an embedding needs; what is shorter follows what was said just before it."""
 STEP = SAMPLE_RATE * 48 // 100
 """Samples from one window to the next."""
+LOOKAHEAD = VOICE_WINDOW // 2
+"""What must follow a piece before its verdict: then there is a window about it. With a whole window
+of it no more was kept and dropped (`bench speakers`), and text was committed 0.8 s later."""
 LONGEST_DOUBT = 4 * VOICE_WINDOW
-"""So long a verdict waits until it is clear whose a piece is; as a rule a window's length does."""
+"""So long a verdict waits until it is clear whose a piece is."""
 CONFIDENT = 0.10
 """By how much more than it must a window resemble the speaker's voice to be added to it."""
 JUST_BEFORE = SAMPLE_RATE * 13 // 10
@@ -57,7 +60,9 @@ class SpeakerFilter:
         if mine is None:
             return self._enroll(passage)
         pieces, is_sure = self._split(passage, mine)
-        n_due = sum(each.end_sample <= passage.end - VOICE_WINDOW for each in passage.doubtful)
+        n_due = passage.n_pieces_before(passage.end - LOOKAHEAD)
+        if pieces[:n_due][-1:].any():  # what another says is told late, and as one
+            n_due = passage.n_pieces_before(passage.end - VOICE_WINDOW)
         if passage.end - passage.doubtful[0].start_sample <= LONGEST_DOUBT:
             n_due = min(n_due, is_sure)
         return self._settle(passage, mine, _whole_runs(passage.doubtful, pieces[:n_due]))
@@ -183,6 +188,10 @@ class _Passage:
         self._middles.append(self.end - len(self._recent) // 2)
         self._embeddings.append(embedding)
         self._embedded = self.end
+
+    def n_pieces_before(self, sample: int) -> int:
+        """How many pieces in doubt end there or earlier."""
+        return sum(piece.end_sample <= sample for piece in self.doubtful)
 
     def settle(self, n_pieces: int) -> None:
         """The first pieces are in doubt no more; windows far before the others go."""
