@@ -29,6 +29,10 @@ READABLE = 120
 """Labels that a line has room for."""
 SHADES = (0.95, 0.6)
 """Labelled parts touch each other; every other one is paler."""
+LABEL_WIDTH = 0.012
+"""How much of the picture's width a label takes; where there is no room for it, it is left out."""
+QUIETEST = 0.02
+"""Quieter recordings than this are not drawn as if they were loud."""
 COLUMNS = 2000
 """Values drawn at most: about one for each pixel."""
 
@@ -100,7 +104,8 @@ def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
     peaks = outline.peaks()
     length = outline.n_samples / SAMPLE_RATE
     above.fill_between(np.linspace(0, length, len(peaks)), -peaks, peaks, color="#888", linewidth=0)
-    above.set(ylim=(-1, 1), yticks=[])
+    loudest = max(QUIETEST, float(peaks.max(initial=0)))
+    above.set(ylim=(-loudest, loudest), yticks=[])
     for row, track in enumerate(tracks):
         bars = [(a / SAMPLE_RATE, (b - a) / SAMPLE_RATE) for a, b in track.parts]
         shades = SHADES if track.labels else SHADES[:1]
@@ -109,9 +114,13 @@ def draw(file: Path, outline: Outline, tracks: Sequence[Track]) -> None:
                 bars[first :: len(shades)], (row - 0.35, 0.7), color=f"C{row % 10}", alpha=shade
             )
         if len(track.labels) <= READABLE:
+            written = -length
             for (begin, long), label in zip(bars, track.labels, strict=False):
-                where = {"ha": "center", "va": "center", "rotation": 90}
-                below.text(begin + long / 2, row, label, fontfamily=fonts, **where)
+                middle = begin + long / 2
+                if middle - written >= LABEL_WIDTH * length:
+                    written = middle
+                    where = {"ha": "center", "va": "center", "rotation": 90}
+                    below.text(middle, row, label, fontfamily=fonts, **where)
     below.set(xlim=(0, length), ylim=(max(1, len(tracks)) - 0.5, -0.5), xlabel="s")
     below.set_yticks(range(len(tracks)), [track.name for track in tracks])
     for axes in (above, below):
