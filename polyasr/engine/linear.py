@@ -41,7 +41,7 @@ class Linear(ABC):
 
     def parts(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs of each of the layers."""
-        return torch.split(self(inputs), self._sizes, dim=-1)
+        return tuple(self(inputs).split_with_sizes(self._sizes, dim=-1))
 
 
 class PlainLinear(Linear):

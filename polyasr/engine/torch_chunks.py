@@ -55,8 +55,8 @@ class ChunkEmbedder:
 
     def _split(self, window: Window) -> list[LogMel]:
         chunks = np.split(window.mel, range(self.frames, len(window.mel), self.frames))
-        if window.among_others or len(chunks) > 1:
-            lacking = self.frames - len(chunks[-1])
+        lacking = self.frames - len(chunks[-1])
+        if lacking and (window.among_others or len(chunks) > 1):
             chunks[-1] = np.pad(chunks[-1], ((0, lacking), (0, 0)))
         return chunks
 

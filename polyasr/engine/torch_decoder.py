@@ -27,13 +27,13 @@ LOGITS = 150_000
 
 
 class KeyValueCache:
-    """Keys and values of one stream: for each layer (heads, capacity, 2 * head_dim), the values
+    """Keys and values of one stream: for each layer (1, heads, capacity, 2 * head_dim), the values
     behind the keys."""
 
     def __init__(self, layers: int, heads: int, width: int, dtype: torch.dtype, device: Any):
         self.length = 0
         self._capacity, self._width = 0, width
-        shape = (heads, 0, 2 * width)
+        shape = (1, heads, 0, 2 * width)
         self._layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]
 
     def reserve(self, more: int) -> None:
@@ -46,15 +46,14 @@ class KeyValueCache:
 
     def write(self, layer: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Put keys and values (positions, heads, 2 * head_dim) behind ``length``; returns all keys
-        and all values up to their end.
+        and all values up to their end, shape (1, heads, positions, head_dim).
 
         They count only once ``length`` does.
         """
-        held, more = self._layers[layer], len(rows)
-        held.narrow(1, self.length, more).copy_(rows.transpose(0, 1))
-        keys, values = held.narrow(1, 0, self.length + more).split_with_sizes(
-            [self._width] * 2, dim=2
-        )
+        held, more = self._layers[layer], rows.shape[0]
+        held.narrow(2, self.length, more).copy_(rows.transpose(0, 1))
+        filled = held.narrow(2, 0, self.length + more)
+        keys, values = filled.split_with_sizes([self._width, self._width], dim=3)
         return keys, values
 
 
@@ -190,40 +189,28 @@ class TorchDecoder:
         heads, values = qkv.view(len(hidden), -1, self._width).split_with_sizes(
             [self._queries + self._heads, self._heads], dim=1
         )
-        rotated = _rotated(self._normed(heads, layer.head_norm), *rotation)
-        queries, keys = rotated.to(self._cached).split_with_sizes(
-            [self._queries, self._heads], dim=1
-        )
+        rotated = _rotated(self._normed(heads, layer.head_norm), *rotation).to(self._cached)
+        queries, keys = rotated.split_with_sizes([self._queries, self._heads], dim=1)
+        # Heads that share a key are rows beside each other, which is faster.
+        grouped = queries.reshape(len(hidden), self._heads, -1, self._width)
         sizes = [span.rows for span in spans]
         written = torch.cat([keys, values.to(self._cached)], dim=2).split_with_sizes(sizes)
         attended = []
-        for span, asking, rows in zip(spans, queries.split_with_sizes(sizes), written, strict=True):
+        for span, asking, rows in zip(spans, grouped.split_with_sizes(sizes), written, strict=True):
             all_keys, all_values = span.cache.write(number, rows)
-            if span.asked:
-                asking = asking.narrow(0, span.rows - span.asked, span.asked)
-                attended.append(self._attended(asking, all_keys, all_values, span.mask))
+            if span.asked == 1:
+                asking = asking if span.rows == 1 else asking[-1:]
+                found = functional.scaled_dot_product_attention(asking, all_keys, all_values)
+                attended.append(found.view(1, -1))
+            elif span.asked:
+                asking = asking[span.rows - span.asked :]
+                attended.append(_attended(asking, all_keys, all_values, span.mask))
         return attended
 
     def _normed(self, rows: Tensor, weight: Tensor) -> Tensor:
         """The root-mean-square norm of Qwen3, computed in float32 and rounded before its weight."""
         exact = functional.rms_norm(rows.float(), rows.shape[-1:], eps=self._epsilon)
         return exact.to(weight.dtype).mul_(weight)
-
-    def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Any:
-        """Attention of (rows, query heads, width) to (heads, positions, width); (rows, hidden).
-
-        Heads that share a key are rows beside each other, which is faster.
-        """
-        rows = len(queries)
-        grouped = queries.reshape(rows, self._heads, -1, self._width)
-        if rows == 1:
-            found = functional.scaled_dot_product_attention(grouped, keys[None], values[None])
-            return found.view(1, -1)
-        grouped = grouped.permute(1, 2, 0, 3).flatten(1, 2)
-        found = functional.scaled_dot_product_attention(
-            grouped[None], keys[None], values[None], attn_mask=mask
-        )[0]
-        return found.view(self._heads, -1, rows, self._width).permute(2, 0, 1, 3).flatten(1)
 
     def _span(self, cache: KeyValueCache, rows: int, asked: int) -> Span:
         if asked < 2:
@@ -259,6 +246,15 @@ class _Rotary:
         cos, sin = (part[0].unsqueeze(1) for part in self._embedding(like, every[None]))
         self._cos, self._sin = cos, sin
         sin[..., : sin.shape[-1] // 2].neg_()
+
+
+def _attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of (rows, key heads, queries each, width) to keys and values of one stream; gives
+    (rows, hidden)."""
+    rows, heads, _, width = queries.shape
+    asking = queries.permute(1, 2, 0, 3).flatten(1, 2)[None]
+    found = functional.scaled_dot_product_attention(asking, keys, values, attn_mask=mask)
+    return found.view(heads, -1, rows, width).permute(2, 0, 1, 3).flatten(1)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
