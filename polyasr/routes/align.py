@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import trio
-from quart import Blueprint, Response, jsonify, request
+from quart import Blueprint, Response, request
 
 from polyasr import alignment
 from polyasr.alignment import Alignment, OnProgress, Stage
 from polyasr.errors import InvalidRequest
 from polyasr.routes import events
-from polyasr.routes.body import exchange_tasks
+from polyasr.routes.body import answered_by
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import (
@@ -29,6 +29,9 @@ from polyasr.samples import SAMPLE_RATE
 CHUNK_SECONDS, LEAST_CHUNK_SECONDS, MOST_CHUNK_SECONDS = 270.0, 1.0, 300.0
 """How much is aligned at once if nothing is said, and what may be said: 300 s is the aligner's own
 limit, and in less than a second there are no whole words."""
+
+EVENTS = "align"
+"""What the events of a streamed answer are called, before the stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,7 @@ def align(services: Services) -> Blueprint:
 
     @blueprint.post("/v1/align")
     async def align_upload() -> Response:
-        response: Response = await exchange_tasks().start(work)
-        return response
+        return await answered_by(work)
 
     async def work(task_status: trio.TaskStatus[Response]) -> None:
         """Hand over the response; one that is streamed goes on being worked for."""
@@ -56,27 +58,19 @@ def align(services: Services) -> Blueprint:
             await aligner_ready(services)
             async with open_blocks(services, form.file) as blocks:
 
-                async def found(tell: OnProgress = alignment.nobody) -> Mapping[str, object]:
-                    return answer(
-                        services,
-                        await alignment.align(
-                            services.engine,
-                            blocks,
-                            reopened(services, form.file),
-                            recognition(services, options.language, ""),
-                            text=options.text,
-                            longest=options.longest,
-                            tell=tell,
-                        ),
+                async def found(tell: events.Send) -> Mapping[str, object]:
+                    aligned = await alignment.align(
+                        services.engine,
+                        blocks,
+                        reopened(services, form.file),
+                        recognition(services, options.language, ""),
+                        text=options.text,
+                        longest=options.longest,
+                        tell=progress_teller(tell),
                     )
+                    return answer(services, aligned)
 
-                if events.wanted(request):
-                    to_client, told = trio.open_memory_channel[bytes](0)
-                    task_status.started(events.event_response(told))
-                    async with events.failures_told(to_client):
-                        await tell_done(to_client, await found(progress_teller(to_client)))
-                else:
-                    task_status.started(jsonify(await found()))
+                await events.hand_over(task_status, EVENTS, found)
 
     return blueprint
 
@@ -117,18 +111,10 @@ def models(services: Services) -> tuple[str, str]:
     return services.settings.model, services.settings.aligner_model
 
 
-def progress_teller(to_client: trio.MemorySendChannel[bytes], **more: object) -> OnProgress:
-    """What tells a client by events how far it is; ``more`` is told with each."""
+def progress_teller(send: events.Send, **more: object) -> OnProgress:
+    """What tells a client how far it is; ``more`` is told each time."""
 
     async def tell(stage: Stage, n_samples: int) -> None:
-        seconds = round(n_samples / SAMPLE_RATE, 3)
-        event = {"type": "align.progress", "stage": stage, "seconds": seconds, **more}
-        await to_client.send(events.encode(event))
+        await send({"stage": stage, "seconds": round(n_samples / SAMPLE_RATE, 3), **more})
 
     return tell
-
-
-async def tell_done(to_client: trio.MemorySendChannel[bytes], body: Mapping[str, object]) -> None:
-    """The answer as the last event."""
-    await to_client.send(events.encode({"type": "align.done", **body}))
-    await to_client.send(events.DONE)

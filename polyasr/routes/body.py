@@ -6,12 +6,12 @@ fast network is the whole upload. Here a client sends no faster than its upload 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
-from quart import request
+from quart import Response, request
 from quart.wrappers import Request
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers.request import TrioBody, TrioRequest
@@ -66,10 +66,12 @@ class BoundedRequest(TrioRequest):
     tasks: trio.Nursery
 
 
-def exchange_tasks() -> trio.Nursery:
-    """The nursery of the exchange that the calling task belongs to."""
+async def answered_by(work: Callable[[trio.TaskStatus[Response]], Awaitable[None]]) -> Response:
+    """The response that ``work`` hands over. It may go on working for one that is streamed, in the
+    nursery of the exchange that the calling task belongs to. Raises what it does until then."""
     assert isinstance(request, BoundedRequest)
-    return request.tasks
+    response: Response = await request.tasks.start(work)
+    return response
 
 
 class BoundedHTTPConnection(TrioASGIHTTPConnection):

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import trio
-from quart import Blueprint, Response, jsonify, request
+from quart import Blueprint, Response, request
 
 from polyasr import diarization
 from polyasr.diarization import Diarization, SpeakerCount
 from polyasr.routes import events
-from polyasr.routes.body import exchange_tasks
+from polyasr.routes.body import answered_by
 from polyasr.routes.forms import Form
 from polyasr.routes.services import Services
 from polyasr.routes.speakers import Voice, known_voices, speaker_count
 from polyasr.routes.uploads import open_blocks, open_upload
-from polyasr.samples import SAMPLE_RATE, Samples
+from polyasr.samples import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,22 @@ def diarize(services: Services) -> Blueprint:
 
     @blueprint.post("/v1/diarize")
     async def tell_apart() -> Response:
-        response: Response = await exchange_tasks().start(work)
-        return response
+        return await answered_by(work)
 
     async def work(task_status: trio.TaskStatus[Response]) -> None:
         """Hand over the response; one that is streamed goes on being worked for."""
         async with open_upload(services, request, "file", to_recognize=False) as form:
             options = await read_options(services, form)
             async with open_blocks(services, form.file, to_recognize=False) as blocks:
-                if events.wanted(request):
-                    to_client, told = trio.open_memory_channel[bytes](0)
-                    task_status.started(events.event_response(told))
-                    await _stream(services, blocks, options, to_client)
-                else:
-                    found = await diarization.diarize(services.engine, blocks, options.count)
-                    task_status.started(jsonify(answer(found, options)))
+
+                async def found(tell: events.Send) -> Mapping[str, object]:
+                    async def hear(n_samples: int) -> None:
+                        await tell({"seconds": round(n_samples / SAMPLE_RATE, 3)})
+
+                    engine, count = services.engine, options.count
+                    return answer(await diarization.diarize(engine, blocks, count, hear), options)
+
+                await events.hand_over(task_status, "diarize", found)
 
     return blueprint
 
@@ -67,22 +68,3 @@ def answer(found: Diarization, options: Options) -> Mapping[str, object]:
     speech = [found.speech_of(speaker) for speaker in range(len(found.voices))]
     names = diarization.name_voices(found.voices, speech, options.known)
     return diarization.document(found, names, with_embeddings=options.with_embeddings)
-
-
-async def _stream(
-    services: Services,
-    blocks: Iterator[Samples],
-    options: Options,
-    to_client: trio.MemorySendChannel[bytes],
-) -> None:
-    """Tell how far it is, and at the end the answer."""
-
-    async def tell(n_samples: int) -> None:
-        progress = {"type": "diarize.progress", "seconds": round(n_samples / SAMPLE_RATE, 3)}
-        await to_client.send(events.encode(progress))
-
-    async with events.failures_told(to_client):
-        found = await diarization.diarize(services.engine, blocks, options.count, tell)
-        done = {"type": "diarize.done", **answer(found, options)}
-        await to_client.send(events.encode(done))
-        await to_client.send(events.DONE)

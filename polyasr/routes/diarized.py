@@ -53,9 +53,7 @@ async def respond(
     asked = Request(services, form, how, speaker_count(form), known)
     if stream:
         await _check(asked)
-        to_client, told = trio.open_memory_channel[bytes](0)
-        task_status.started(events.event_response(told))
-        await _stream(asked, to_client)
+        await _stream(asked, task_status)
     else:
         labels = await _listen(asked)
         transcript = await _transcribe(asked, labels, None)
@@ -84,24 +82,23 @@ async def _transcribe(asked: Request, labels: Labels, tell: OnSegment | None) ->
     return transcript
 
 
-async def _stream(asked: Request, to_client: trio.MemorySendChannel[bytes]) -> None:
+async def _stream(asked: Request, task_status: trio.TaskStatus[Response]) -> None:
     """Tell each piece as text, and then with its speaker."""
     text, count = "", 0
-
-    async def tell(segment: Segment) -> None:
-        nonlocal text, count
-        delta = formats.delta(text, segment)
-        piece = _piece(count, segment, labels)
-        text, count = text + delta, count + 1
-        event = formats.delta_event(delta, segment, with_logprobs=False)
-        await to_client.send(events.encode({**event, "segment_id": piece["id"]}))
-        await to_client.send(events.encode(piece))
-
-    async with events.failures_told(to_client):
+    async with events.streamed(task_status) as send:
         labels = await _listen(asked)
+
+        async def tell(segment: Segment) -> None:
+            nonlocal text, count
+            delta = formats.delta(text, segment)
+            piece = _piece(count, segment, labels)
+            text, count = text + delta, count + 1
+            event = formats.delta_event(delta, segment, with_logprobs=False)
+            await send({**event, "segment_id": piece["id"]})
+            await send(piece)
+
         transcript = await _transcribe(asked, labels, tell)
-        await to_client.send(events.encode(formats.done_event(transcript, with_logprobs=False)))
-        await to_client.send(events.DONE)
+        await send(formats.done_event(transcript, with_logprobs=False))
 
 
 def _document(transcript: Transcript, labels: Labels) -> Mapping[str, object]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 
 import trio
-from quart import Request, Response, json
+from quart import Request, Response, json, jsonify, request
 from quart.wrappers.response import ResponseBody
 
 from polyasr.errors import PolyasrError
@@ -24,6 +24,9 @@ STILL_AT_WORK = b": still at work\n\n"
 KEEP_ALIVE_SEC = 15.0
 """A comment is sent after so long a silence; proxies drop what is silent for a minute."""
 
+Send = Callable[[Mapping[str, object]], Awaitable[None]]
+"""Sends an event, or tells what one is made of."""
+
 
 def encode(event: Mapping[str, object]) -> bytes:
     """One event."""
@@ -36,16 +39,51 @@ def wanted(request: Request) -> bool:
 
 
 @asynccontextmanager
-async def failures_told(to_client: trio.MemorySendChannel[bytes]) -> AsyncIterator[None]:
-    """Around all that is told: a failure is an event, for the status was sent; then it ends."""
+async def streamed(task_status: trio.TaskStatus[Response]) -> AsyncIterator[Send]:
+    """Hand over a response of events; yields what sends one.
+
+    At its end it is said that all was told. A failure is an event, for the status was sent.
+    """
+    to_client, told = trio.open_memory_channel[bytes](0)
+
+    async def send(event: Mapping[str, object]) -> None:
+        await to_client.send(encode(event))
+
+    task_status.started(event_response(told))
     async with to_client:
         try:
-            yield
+            yield send
+            await to_client.send(DONE)
         except PolyasrError as error:
-            await to_client.send(encode(envelope(error)))
+            await send(envelope(error))
         except Exception:
             log.exception("a streamed answer failed by a fault of this server")
-            await to_client.send(encode(envelope(PolyasrError(INTERNAL_ERROR))))
+            await send(envelope(PolyasrError(INTERNAL_ERROR)))
+
+
+async def hand_over(
+    task_status: trio.TaskStatus[Response],
+    name: str,
+    find: Callable[[Send], Awaitable[Mapping[str, object]]],
+) -> None:
+    """Hand over the response with what ``find`` finds.
+
+    To a client that accepts events it comes as ``NAME.done``, and before it what ``find`` tells of
+    its progress, as ``NAME.progress``; to others it is JSON.
+    """
+    if not wanted(request):
+        task_status.started(jsonify(await find(_tell_nobody)))
+        return
+    async with streamed(task_status) as send:
+
+        async def tell(progress: Mapping[str, object]) -> None:
+            await send({"type": f"{name}.progress", **progress})
+
+        await send({"type": f"{name}.done", **await find(tell)})
+
+
+async def _tell_nobody(_: Mapping[str, object]) -> None:
+    """The progress of what is not streamed."""
 
 
 class EventBody(ResponseBody):

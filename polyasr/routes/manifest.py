@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from quart import Blueprint, Request, Response, jsonify, request
+from quart import Blueprint, Request, Response, request
 
 from polyasr import alignment, audio, languages
 from polyasr.alignment import Alignment, Plan
@@ -25,12 +25,12 @@ from polyasr.pipeline.text import join
 from polyasr.routes import events
 from polyasr.routes.align import (
     CHUNK_SECONDS,
+    EVENTS,
     chunk_samples,
     models,
     progress_teller,
-    tell_done,
 )
-from polyasr.routes.body import exchange_tasks
+from polyasr.routes.body import answered_by
 from polyasr.routes.forms import read_json, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import recognition
@@ -85,8 +85,7 @@ def manifest(services: Services) -> Blueprint:
 
     @blueprint.post("/v1/align/manifest")
     async def align_manifest() -> Response:
-        response: Response = await exchange_tasks().start(work)
-        return response
+        return await answered_by(work)
 
     async def work(task_status: trio.TaskStatus[Response]) -> None:
         """Hand over the response; one that is streamed goes on being worked for."""
@@ -101,13 +100,9 @@ def manifest(services: Services) -> Blueprint:
             )
             await aligner_ready(services)
             await services.engine.ready()
-            if events.wanted(request):
-                to_client, told = trio.open_memory_channel[bytes](0)
-                task_status.started(events.event_response(told))
-                async with events.failures_told(to_client):
-                    await tell_done(to_client, await _Work(services, asked, to_client).answer())
-            else:
-                task_status.started(jsonify(await _Work(services, asked).answer()))
+            await events.hand_over(
+                task_status, EVENTS, lambda tell: _Work(services, asked, tell).answer()
+            )
 
     return blueprint
 
@@ -197,13 +192,8 @@ def permitted(path: str, roots: Sequence[str], name: str) -> Path:
 class _Work:
     """The alignment of a manifest: all entries are transcribed, then all are aligned."""
 
-    def __init__(
-        self,
-        services: Services,
-        asked: Manifest,
-        to_client: trio.MemorySendChannel[bytes] | None = None,
-    ) -> None:
-        self._services, self._asked, self._to_client = services, asked, to_client
+    def __init__(self, services: Services, asked: Manifest, tell: events.Send) -> None:
+        self._services, self._asked, self._tell = services, asked, tell
 
     async def answer(self) -> Mapping[str, object]:
         """The body of the answer. Raises EntryFailed, or ModelUnavailable, naming the entry."""
@@ -233,7 +223,7 @@ class _Work:
                         recognition(self._services, self._asked.language, ""),
                         text=None,
                         longest=self._asked.longest,
-                        tell=self._teller(number),
+                        tell=progress_teller(self._tell, entry=number),
                     )
 
     async def _carry_out(self, number: int, planned: Plan) -> Alignment:
@@ -243,7 +233,7 @@ class _Work:
                     self._services.engine.word_aligner,
                     lambda: self._open(number),
                     planned,
-                    self._teller(number),
+                    progress_teller(self._tell, entry=number),
                 )
 
     @contextmanager
@@ -265,11 +255,6 @@ class _Work:
         except (PolyasrError, OSError) as error:
             said = str(error).removeprefix(f"{name}: ")
             raise EntryFailed(f"{name}: {said}") from error
-
-    def _teller(self, number: int) -> alignment.OnProgress:
-        if self._to_client is None:
-            return alignment.nobody
-        return progress_teller(self._to_client, entry=number)
 
 
 def _seconds(value: Any) -> float:

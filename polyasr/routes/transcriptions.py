@@ -12,7 +12,7 @@ from polyasr import languages
 from polyasr.pipeline import batch
 from polyasr.pipeline.types import Recognizer, Segment, Transcript
 from polyasr.routes import diarized, events, formats
-from polyasr.routes.body import exchange_tasks
+from polyasr.routes.body import answered_by
 from polyasr.routes.forms import Form, refusal
 from polyasr.routes.services import Services
 from polyasr.routes.uploads import language_of, open_blocks, open_upload, plain, recognition
@@ -51,8 +51,7 @@ def transcriptions(services: Services) -> Blueprint:
 
     @blueprint.post("/v1/audio/transcriptions")
     async def transcribe() -> Response:
-        response: Response = await exchange_tasks().start(work)
-        return response
+        return await answered_by(work)
 
     async def work(task_status: trio.TaskStatus[Response]) -> None:
         async with open_upload(services, request, "file") as form:
@@ -81,9 +80,7 @@ async def respond(
 ) -> None:
     """Hand over the response; one that is streamed goes on being worked for."""
     if options.stream:
-        to_client, told = trio.open_memory_channel[bytes](0)
-        task_status.started(events.event_response(told))
-        form.record.text = await _stream(services, recognizer, blocks, options, to_client)
+        form.record.text = await _stream(services, recognizer, blocks, options, task_status)
     else:
         how = recognition(services, options.language, options.context)
         subtitled = options.response_format in formats.SUBTITLES and options.task == "transcribe"
@@ -160,24 +157,21 @@ async def _stream(
     recognizer: Recognizer,
     blocks: Iterator[Samples],
     options: Options,
-    to_client: trio.MemorySendChannel[bytes],
+    task_status: trio.TaskStatus[Response],
 ) -> str:
     """Tell the text as it is decoded. Returns what of it was told."""
     text = ""
+    async with events.streamed(task_status) as send:
 
-    async def tell(segment: Segment) -> None:
-        nonlocal text
-        delta = formats.delta(text, segment)
-        text += delta
-        event = formats.delta_event(delta, segment, with_logprobs=options.with_logprobs)
-        await to_client.send(events.encode(event))
+        async def tell(segment: Segment) -> None:
+            nonlocal text
+            delta = formats.delta(text, segment)
+            text += delta
+            await send(formats.delta_event(delta, segment, with_logprobs=options.with_logprobs))
 
-    async with events.failures_told(to_client):
         how = recognition(services, options.language, options.context)
         transcript = await batch.transcribe(recognizer, blocks, how, tell)
-        done = formats.done_event(transcript, with_logprobs=options.with_logprobs)
-        await to_client.send(events.encode(done))
-        await to_client.send(events.DONE)
+        await send(formats.done_event(transcript, with_logprobs=options.with_logprobs))
     return text
 
 

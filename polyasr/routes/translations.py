@@ -9,7 +9,7 @@ from quart import Blueprint, Response, request
 
 from polyasr import languages
 from polyasr.errors import NotAvailable
-from polyasr.routes.body import exchange_tasks
+from polyasr.routes.body import answered_by
 from polyasr.routes.forms import refusal
 from polyasr.routes.services import Services, Translator
 from polyasr.routes.transcriptions import DIARIZED, read_options, respond
@@ -22,8 +22,7 @@ def translations(services: Services) -> Blueprint:
 
     @blueprint.post("/v1/audio/translations")
     async def translate() -> Response:
-        response: Response = await exchange_tasks().start(work)
-        return response
+        return await answered_by(work)
 
     async def work(task_status: trio.TaskStatus[Response]) -> None:
         translator = translator_of(services, None)
