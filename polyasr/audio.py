@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain, groupby
 from pathlib import Path
@@ -147,9 +147,7 @@ def _open(source: bytes | Path | IO[bytes], stack: ExitStack) -> InputContainer:
     if missing:
         log.warning("a recording has lost its end, %s: what is there is decoded", missing)
     try:
-        container = av.open(
-            _Nameless(source), "r", options=SELF_CONTAINED, metadata_errors="replace"
-        )
+        container = av.open(_Nameless(source), "r", options=SELF_CONTAINED, metadata_errors="replace")
     except av.FFmpegError as error:
         raise UnsupportedAudio(
             "the file is not audio or video that can be decoded here, or its beginning or end is "
@@ -235,24 +233,26 @@ def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[Samples]:
 
 def _mono_blocks(frames: Iterator[av.AudioFrame]) -> Iterator[Samples]:
     """The frames, all of one rate, gathered to blocks, shape (n,)."""
-    held: list[Samples] = []
-    length = 0
-    for frame in frames:
-        held.append(_mono(frame))
-        length += frame.samples
-        if length >= min(BLOCK_SEC * frame.sample_rate, BLOCK_VALUES):
-            yield np.concatenate(held)
-            held, length = [], 0
-    if held:
-        yield np.concatenate(held)
+    for _, run in groupby(frames, key=lambda frame: (frame.format.name, frame.layout)):
+        held: list[av.AudioFrame] = []
+        length = 0
+        for frame in run:
+            held.append(frame)
+            length += frame.samples
+            longest = min(BLOCK_SEC * frame.sample_rate, BLOCK_VALUES // frame.layout.nb_channels)
+            if length >= longest:
+                yield _mono(held)
+                held, length = [], 0
+        if held:
+            yield _mono(held)
 
 
-def _mono(frame: av.AudioFrame) -> Samples:
-    """A frame's samples, shape (n,), full scale at 1."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
-    weights = _weights(frame)
+def _mono(frames: Sequence[av.AudioFrame]) -> Samples:
+    """The samples of frames of one kind, shape (n,), full scale at 1."""
+    values = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    kind, weights = frames[0], _weights(frames[0])
+    if not kind.format.is_planar:
+        values = values.reshape(-1, kind.layout.nb_channels).T
     mixed: Samples = _floats(values[weights > 0]).T @ weights[weights > 0]
     return mixed
 

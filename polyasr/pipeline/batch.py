@@ -177,7 +177,7 @@ class _Transcription:
 
     def _changes_before(self, part: Speech, growing: SegmentTimeline) -> bool:
         """Whether one of the changes is between what is gathered and this."""
-        if not growing.length:
+        if not (self._changes and growing.length):
             return False
         passed = bisect_right(self._changes, growing.end_position(growing.length) - 1)
         return bisect_right(self._changes, part.start_sample) > passed
@@ -198,6 +198,9 @@ class _Transcription:
 
 def _parted(speech: Speech, changes: Sequence[int]) -> Iterator[Speech]:
     """The pieces of a passage between changes."""
+    if not changes:
+        yield speech
+        return
     first = bisect_right(changes, speech.start_sample)
     cuts = [0]
     for change in changes[first:]:

@@ -41,13 +41,14 @@ class SegmentTimeline:
         self._offsets: list[int] = []
         self._positions: list[int] = []
         self._energy: list[float] = []
+        self._unmeasured: list[Samples] = []
 
     def append(self, speech: Speech) -> None:
         """Add audio that follows, in time, what is held."""
         if not self._offsets or self.position(self.length) != speech.start_sample:
             self._offsets.append(self.length)
             self._positions.append(speech.start_sample)
-        self._energy += _energies(speech.samples)
+        self._unmeasured.append(speech.samples)
         self.length += len(speech.samples)
 
     def position(self, offset: int) -> int:
@@ -73,14 +74,14 @@ class SegmentTimeline:
         """Forget what comes after the first ``length`` samples."""
         keep = [i for i, offset in enumerate(self._offsets) if offset < length]
         self._offsets, self._positions = self._offsets[: len(keep)], self._positions[: len(keep)]
-        del self._energy[-(-length // HOP) :]
+        del self._measured()[-(-length // HOP) :]
         self.length = min(self.length, length)
 
     def split(self, length: int) -> SegmentTimeline:
         """Keep the first ``length`` samples (a multiple of HOP); the rest is returned."""
         rest = SegmentTimeline()
         rest.length = self.length - length
-        rest._energy = self._energy[length // HOP :]
+        rest._energy = self._measured()[length // HOP :]
         for run, offset in enumerate(self._offsets):
             end = self._offsets[run + 1] if run + 1 < len(self._offsets) else self.length
             if end > length:
@@ -93,9 +94,16 @@ class SegmentTimeline:
     def quietest(self, first: int, end: int) -> int:
         """The offset in [first, end) in the middle of the quietest 80 ms."""
         begin = first // HOP
-        energy = np.asarray(self._energy[begin : end // HOP])
+        energy = np.asarray(self._measured()[begin : end // HOP])
         lulls = np.convolve(energy, np.ones(LULL_HOPS), mode="valid")
         return (begin + int(np.argmin(lulls)) + LULL_HOPS // 2) * HOP
+
+    def _measured(self) -> list[float]:
+        """The energy of each hop; few segments are ever asked for it."""
+        for samples in self._unmeasured:
+            self._energy += _energies(samples)
+        self._unmeasured.clear()
+        return self._energy
 
 
 class Segmenter:

@@ -167,7 +167,9 @@ class _Upload:
         self._file_bytes = (self._file_bytes or 0) + len(data)
         if self._file_bytes > self._max_file_mb * MIB:
             raise self.too_large()
-        if data:
+        if self._file_bytes <= IN_MEMORY_BYTES:
+            self._spool.write(data)
+        else:
             await trio.to_thread.run_sync(self._spool.write, data)
 
     def _take_field(self, event: Data) -> None:
