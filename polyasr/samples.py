@@ -16,7 +16,7 @@ FULL_SCALE = 32_768
 
 def from_pcm16(pcm16: bytes) -> Samples:
     """PCM16, little-endian, to float32 in [-1, 1). Raises ValueError for an odd number of bytes."""
-    return np.frombuffer(pcm16, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
+    return np.frombuffer(pcm16, "<i2") * np.float32(1 / FULL_SCALE)
 
 
 def to_pcm16(samples: Samples) -> bytes:

@@ -40,7 +40,7 @@ class SessionRecord:
         self._has_ended = False
         self._n_bytes = 0
         self._lost = 0
-        self._audio: str | None = None
+        self._through_seq: int | None = None
         self._ack: str | None = None
         self._shown: dict[str, str] = {}
         self._noted_at = self._began
@@ -50,9 +50,7 @@ class SessionRecord:
         """Append the audio, and note now and then how far it is."""
         self._writer.append(self._pcm, pcm16)
         self._n_bytes += len(pcm16)
-        self._audio = json.dumps(
-            {"type": "audio", "samples": self._n_bytes // 2, "through_seq": through_seq}
-        )
+        self._through_seq = through_seq
         self._note_now_and_then()
 
     def message(self, text: str) -> None:
@@ -84,10 +82,12 @@ class SessionRecord:
     def _note_progress(self) -> None:
         """Note how far the audio and the acknowledgements are, and what was lost."""
         self._noted_at = trio.current_time()
-        for text in (self._audio, self._ack):
-            if text is not None:
-                self._write(text)
-        self._audio = self._ack = None
+        if self._through_seq is not None:
+            samples = self._n_bytes // 2
+            self._note({"type": "audio", "samples": samples, "through_seq": self._through_seq})
+        if self._ack is not None:
+            self._write(self._ack)
+        self._through_seq = self._ack = None
         if self._pcm.lost + self._events.lost > self._lost:
             self._lost = self._pcm.lost + self._events.lost
             lost = {"audio_bytes": self._pcm.lost, "event_bytes": self._events.lost}

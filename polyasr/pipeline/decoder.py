@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import trio
 
 from polyasr.pipeline.types import LONGEST_CHUNK, Audio, AudioChunk, EndOfAudio, Flush, Mark
+from polyasr.pipeline.vad import WINDOW
 from polyasr.protocol import messages
 from polyasr.protocol.frames import SAMPLE_BYTES
 from polyasr.protocol.session import AudioReceived, End, Note
@@ -22,6 +23,8 @@ OF_ALL = 64 * 2**20
 """… for together they may hold this."""
 MAX_ITEMS = 600
 """Pieces of audio that wait, however small: a minute of 100 ms frames."""
+FEW_ITEMS = 16
+"""Pieces that wait for a window to be whole, however small."""
 
 
 def share(max_sessions: int) -> int:
@@ -32,6 +35,7 @@ def share(max_sessions: int) -> int:
 class Backlog:
     """Audio that was acknowledged and that the detector has not taken yet, then the end of it.
 
+    The detector is woken when it can do something: when a window is whole, for a note, at the end.
     Adding never waits, so that a frame is either journaled and here, or neither. What bounds it is
     that a connection reads no further message before the backlog ``has_room``: it holds ``most``
     bytes, and besides what one message has brought, and what that message has released.
@@ -43,30 +47,37 @@ class Backlog:
         self._n_bytes = 0
         self._position = 0
         self._through_seq = 0
-        self._changed = trio.Event()
+        self._lacking = WINDOW
+        """Samples that the window under way lacks, with all that was added."""
+        self._is_awake = False
+        self._detector, self._full = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
 
     def add(self, received: AudioReceived) -> None:
         """Add the audio that follows."""
         self._items.extend(_pieces(received, self._through_seq))
         self._n_bytes += len(received.pcm)
         self._through_seq = received.through_seq
-        self._tell()
+        self._lacking -= len(received.pcm) // SAMPLE_BYTES
+        if self._lacking <= 0 or len(self._items) >= FEW_ITEMS:
+            self._lacking = WINDOW - -self._lacking % WINDOW
+            self._wake()
 
     def note(self, note: Note) -> None:
-        """Add a flush or a mark behind the audio that it is about."""
-        kind = Mark if isinstance(note.message, messages.Mark) else Flush
-        self._items.append(kind(note.message.id, note.through_seq))
-        self._tell()
+        """Add a flush, which ends the window under way, or a mark behind the audio it is about."""
+        is_mark = isinstance(note.message, messages.Mark)
+        self._items.append((Mark if is_mark else Flush)(note.message.id, note.through_seq))
+        self._lacking = self._lacking if is_mark else WINDOW
+        self._wake()
 
     def end(self, end: End) -> None:
         """The utterance ends here."""
         self._items.append(EndOfAudio(end.stop_id, end.through_seq, end.complete))
-        self._tell()
+        self._wake()
 
     async def has_room(self) -> None:
         """Wait until the detector has taken most of what was added."""
         while len(self._items) > MAX_ITEMS or self._n_bytes > self._most:
-            await self._changed.wait()
+            await self._full.park()
 
     def __enter__(self) -> Backlog:
         return self
@@ -75,7 +86,7 @@ class Backlog:
         """No stage takes any more."""
         self._items.clear()
         self._n_bytes = 0
-        self._tell()
+        self._full.unpark_all()
 
     def __aiter__(self) -> Backlog:
         return self
@@ -83,10 +94,11 @@ class Backlog:
     async def __anext__(self) -> Audio:
         """The next for the detector, which knows the end when it sees it."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._items:
-            await self._changed.wait()
+        while not self._is_awake:
+            await self._detector.park()
         item = self._items.popleft()
-        self._tell()
+        self._is_awake = bool(self._items)
+        self._full.unpark_all()
         return self._chunk(item) if isinstance(item, AudioReceived) else item
 
     def _chunk(self, piece: AudioReceived) -> AudioChunk:
@@ -95,9 +107,9 @@ class Backlog:
         self._position += len(samples)
         return AudioChunk(samples, start, piece.through_seq)
 
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+    def _wake(self) -> None:
+        self._is_awake = True
+        self._detector.unpark_all()
 
 
 def _pieces(received: AudioReceived, before: int) -> Iterator[AudioReceived]:

@@ -17,6 +17,8 @@ MAX_SHOWN = 60
 HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 """JSON can spell half of a surrogate pair, which is no text and cannot be sent back."""
 
+ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 Fields = Mapping[str, Any]
 RequestId = str | int
 T = TypeVar("T")
@@ -25,7 +27,7 @@ T = TypeVar("T")
 def dump(kind: str, **fields: object) -> str:
     """A message as it goes over the wire; fields that are None are left out."""
     said = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps({"type": kind, **said}, ensure_ascii=False)
+    return ENCODER.encode({"type": kind, **said})
 
 
 def parse_object(text: str) -> Fields:

@@ -192,3 +192,16 @@ async def test_audio_that_comes_faster_than_it_is_recognized_waits_with_the_clie
         stuck.set()
         await client.stop(n_frames)
         assert (await client.next("final"))["recognizedThroughSeq"] == n_frames
+
+
+async def test_frames_of_a_sample_each_are_heard(autojump_clock: MockClock) -> None:
+    n_frames = 5000
+    async with sessions() as server:
+        client = server.connect()
+        await client.start()
+        speech = tone(n_frames / 16_000)
+        for sequence in range(n_frames):
+            await client.raw(encode(Frame(sequence, speech[2 * sequence : 2 * sequence + 2])))
+        await client.stop(n_frames)
+        final = await client.next("final")
+    assert (final["text"], final["recognizedThroughSeq"]) == ("Hello.", n_frames)
