@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,6 +36,9 @@ class ScriptedClient:
 
     async def send(self, text: str) -> None:
         await self._heard.send(json.loads(text))
+
+    def offer(self, text: Callable[[], str]) -> bool:
+        return False
 
     async def close(self, code: int) -> None:
         self.closed = code

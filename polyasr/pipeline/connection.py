@@ -15,7 +15,7 @@ import trio
 
 from polyasr.errors import InvalidRequest, ProtocolError
 from polyasr.pipeline.config import DictationOptions
-from polyasr.pipeline.emitter import emit
+from polyasr.pipeline.emitter import Sender, emit
 from polyasr.pipeline.held import HeldSession
 from polyasr.pipeline.line import POLICY_VIOLATION, Line, cause
 from polyasr.pipeline.registry import SessionRegistry
@@ -35,15 +35,11 @@ class Disconnected(Exception):
     """The peer is gone."""
 
 
-class Socket(Protocol):
-    """A WebSocket, whoever serves it."""
+class Socket(Sender, Protocol):
+    """A WebSocket, whoever serves it. Its sending half raises Disconnected."""
 
     async def receive(self) -> bytes | str:
         """The next message. Raises Disconnected."""
-        ...
-
-    async def send(self, text: str) -> None:
-        """Send a text message. Raises Disconnected."""
         ...
 
     async def close(self, code: int) -> None:
@@ -85,7 +81,9 @@ async def _converse(socket: Socket, conversation: Conversation) -> None:
                 if message is None:
                     conversation.lose_patience()
                 else:
-                    await conversation.hear(message, trio.current_time() - before)
+                    conversation.hear(message, trio.current_time() - before)
+                    line.outbox.pass_on(socket)
+                    await conversation.has_room()
     except Disconnected:
         raise
     except Exception as failure:
@@ -122,7 +120,7 @@ class Conversation:
             self.line.expire(session.state.session_id, stop_id, "session_not_held")
             self._sessions.remove(session)
 
-    async def hear(self, message: bytes | str, waited: float) -> None:
+    def hear(self, message: bytes | str, waited: float) -> None:
         """Act upon a message that took so many seconds to come. Raises PolyasrError.
 
         The stages may take their time: a stop waits for the client alone.
@@ -138,6 +136,9 @@ class Conversation:
                 self._accept(frame)
             case messages.Flush() as request:
                 self._note(request)
+
+    async def has_room(self) -> None:
+        """Wait for the stages to keep up, and for the client to read."""
         if self._session is not None:
             await self._session.has_room()
         await self.line.outbox.has_room()

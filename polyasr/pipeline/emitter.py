@@ -7,6 +7,7 @@ It costs nobody else anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -25,6 +26,10 @@ class Sender(Protocol):
         """Send a text message."""
         ...
 
+    def offer(self, text: Callable[[], str]) -> bool:
+        """Send the text message that is made then, unless others have yet to be sent; whether."""
+        ...
+
 
 class Outbox:
     """Messages on their way to one client, in order; superseded ones are replaced in place."""
@@ -33,8 +38,7 @@ class Outbox:
         self.record: Record = UNRECORDED
         """Of the session that what is put now is about."""
         self._waiting: list[tuple[ServerMessage, Record]] = []
-        self._changed = trio.Event()
-        self._taken = trio.Event()
+        self._emitter, self._full = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         self._closed = False
         self._shown: str | None = ""
         """The last partial that the client got; None when that is not known."""
@@ -42,37 +46,53 @@ class Outbox:
     def put(self, message: ServerMessage) -> None:
         """Add a message that must arrive."""
         self._waiting.append((message, self.record))
-        self._changed.set()
+        self._emitter.unpark_all()
 
     def acknowledge(self, ack: Ack) -> None:
-        """Acknowledge; a waiting acknowledgement of the same session is superseded."""
-        self._supersede(ack)
+        """Acknowledge; a waiting acknowledgement of the same session is superseded.
+
+        Who does it passes it on as well, which mostly spares the emitter its turn.
+        """
+        if not self._supersedes(ack):
+            self._waiting.append((ack, self.record))
 
     def show(self, partial: Partial) -> None:
         """Show a partial, given without ``delta``; a waiting one of the session is superseded."""
-        self._supersede(partial)
+        if not self._supersedes(partial):
+            self.put(partial)
+
+    def pass_on(self, sender: Sender) -> None:
+        """Send what needs no waiting; the rest is the emitter's."""
+        while self._waiting and sender.offer(self._next):
+            pass
+        if self._waiting:
+            self._emitter.unpark_all()
 
     def close(self) -> None:
         """Nothing more will be put; ``emit`` returns when all is sent."""
         self._closed = True
-        self._changed.set()
+        self._emitter.unpark_all()
 
     async def has_room(self) -> None:
         """Wait until the client has read what was sent to it, but for so much."""
         while len(self._waiting) >= ROOM:
-            await self._taken.wait()
+            await self._full.park()
 
-    async def take(self) -> tuple[ServerMessage, Record] | None:
-        """The next message and where it is noted; None when closed and empty."""
+    async def take(self) -> str | None:
+        """The next message; None when closed and empty."""
         while not self._waiting:
             if self._closed:
                 return None
-            self._changed = trio.Event()
-            await self._changed.wait()
-        self._taken.set()
-        self._taken = trio.Event()
+            await self._emitter.park()
+        return self._next()
+
+    def _next(self) -> str:
+        """The first that waits, as it goes over the wire, where it is noted."""
         message, record = self._waiting.pop(0)
-        return self._with_delta(message), record
+        self._full.unpark_all()
+        text = self._with_delta(message).to_json()
+        record.message(text)
+        return text
 
     def _with_delta(self, message: ServerMessage) -> ServerMessage:
         """A delta follows the partial that was sent before, which superseded ones were not.
@@ -89,18 +109,16 @@ class Outbox:
                 self._shown = ""
         return message
 
-    def _supersede(self, message: Ack | Partial) -> None:
+    def _supersedes(self, message: Ack | Partial) -> bool:
+        """Whether it has taken the place of one that waited."""
         for place, (waiting, record) in enumerate(self._waiting):
             if type(waiting) is type(message) and waiting.session_id == message.session_id:
                 self._waiting[place] = (message, record)
-                return
-        self.put(message)
+                return True
+        return False
 
 
 async def emit(outbox: Outbox, sender: Sender) -> None:
     """Send what the outbox holds until it is closed and empty."""
-    while (taken := await outbox.take()) is not None:
-        message, record = taken
-        text = message.to_json()
-        record.message(text)
+    while (text := await outbox.take()) is not None:
         await sender.send(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import trio
 from quart import Blueprint, Websocket, websocket
@@ -39,6 +40,10 @@ class QuartSocket:
     async def send(self, text: str) -> None:
         """Send a text message."""
         await self._connection.send(text)
+
+    def offer(self, text: Callable[[], str]) -> bool:
+        """Nothing is sent without waiting."""
+        return False
 
     async def close(self, code: int) -> None:
         """Close, and wait a little for the peer to close as well, which ends this task."""

@@ -9,7 +9,7 @@ and what comes later on a connection, is left to the web framework as it came.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -99,7 +99,7 @@ class DirectSocket:
         self._parts: list[bytes | str] = []
         self._length = 0
         self._unsent = bytearray()
-        self._sending = trio.Lock()
+        self._sending, self._left = trio.Lock(), trio.lowlevel.ParkingLot()
 
     async def __aenter__(self) -> DirectSocket:
         return self
@@ -133,6 +133,18 @@ class DirectSocket:
         """Send a text message. Raises Disconnected."""
         await self._send(TextMessage(text))
 
+    def offer(self, text: Callable[[], str]) -> bool:
+        """Send the text message that is made then, unless others have yet to be sent; whether.
+
+        What the kernel does not take of it is sent by ``keep_alive``. Raises Disconnected.
+        """
+        if self._unsent:
+            return False
+        self._transmit(TextMessage(text()))
+        if self._unsent:
+            self._left.unpark_all()
+        return True
+
     async def close(self, code: int) -> None:
         """Close, and wait a little for the peer to close as well. Raises Disconnected if it does
         not wait to hear it."""
@@ -142,11 +154,14 @@ class DirectSocket:
                 await self._read()
 
     async def keep_alive(self) -> None:
-        """Send pings, until the peer is gone or this is cancelled."""
+        """Send pings and what ``offer`` has left, until the peer is gone or this is cancelled."""
         try:
             while True:
-                await trio.sleep(PING_INTERVAL_SEC)
-                await self._send(Ping())
+                with trio.move_on_after(PING_INTERVAL_SEC) as silence:
+                    await self._left.park()
+                if silence.cancelled_caught:
+                    self._transmit(Ping())
+                await self._send_rest()
         except Disconnected:
             pass
 
@@ -185,7 +200,13 @@ class DirectSocket:
             return data
 
     async def _send(self, event: Event) -> None:
-        """Send an event, mostly at once; what the kernel does not take is sent in order."""
+        """Send an event, mostly at once."""
+        self._transmit(event)
+        if self._unsent:
+            await self._send_rest()
+
+    def _transmit(self, event: Event) -> None:
+        """Send what the kernel takes; the rest waits in order. Raises Disconnected."""
         try:
             data = self._protocol.send(event)
             sent = 0 if self._unsent else self._socket.send(data)
@@ -193,9 +214,7 @@ class DirectSocket:
             sent = 0
         except (LocalProtocolError, OSError) as error:
             raise Disconnected from error
-        if sent < len(data):
-            self._unsent += data[sent:]
-            await self._send_rest()
+        self._unsent += data[sent:]
 
     async def _send_rest(self) -> None:
         async with self._sending:

@@ -80,6 +80,9 @@ class Wire:
             raise Disconnected
         self._to_client.send_nowait(text)
 
+    def offer(self, text: Callable[[], str]) -> bool:
+        return False
+
     async def close(self, code: int) -> None:
         """What was sent before is still to be read."""
         self._to_client.close()

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -17,6 +18,9 @@ class SlowReader:
     async def send(self, text: str) -> None:
         await self._turns.receive()
         self.got.append(json.loads(text))
+
+    def offer(self, text: Callable[[], str]) -> bool:
+        return False
 
     async def take(self, count: int) -> None:
         for _ in range(count):
@@ -98,3 +102,31 @@ async def test_who_waits_for_room_waits_until_the_client_reads() -> None:
         assert let_in.is_set()
         outbox.close()
         await reader.take(ROOM)
+
+
+class Free(SlowReader):
+    """Takes at once what is offered, as long as it has room."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def offer(self, text: Callable[[], str]) -> bool:
+        self._room -= 1
+        if self._room >= 0:
+            self.got.append(json.loads(text()))
+        return self._room >= 0
+
+
+async def test_what_needs_no_waiting_is_passed_on_and_the_emitter_sends_the_rest() -> None:
+    outbox, reader = Outbox(), Free(room=3)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(emit, outbox, reader)
+        await trio.testing.wait_all_tasks_blocked()
+        for sequence in range(5):
+            outbox.acknowledge(Ack("a", sequence))
+            outbox.pass_on(reader)
+        assert [m["ackSeq"] for m in reader.got] == [0, 1, 2]
+        outbox.close()
+        await reader.take(2)
+    assert [m["ackSeq"] for m in reader.got] in ([0, 1, 2, 4], [0, 1, 2, 3, 4])
