@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     diarization.add_argument(
         "--memory", type=_repeats, metavar="MINUTES", help="the memory of one so long instead"
     )
+    diarization.add_argument(
+        "--model", default="", help="a pipeline of pyannote; left out, the built-in way is measured"
+    )
     speakers = commands.add_parser("speakers", help="what the speaker filter keeps and drops")
     speakers.add_argument(
         "--audio",
@@ -170,9 +173,10 @@ def _diarization(arguments: argparse.Namespace) -> None:
 
     with progress() as told:
         if arguments.memory is not None:
-            outcome = memory(arguments.speech, arguments.memory, told)
+            outcome = memory(arguments.speech, arguments.memory, arguments.model, told)
         else:
-            outcome = report(measure(arguments.speech, arguments.seeds, arguments.seconds, told))
+            of_each = arguments.seeds, arguments.seconds, arguments.model
+            outcome = report(measure(arguments.speech, *of_each, told))
     print(outcome)
 
 

@@ -55,17 +55,18 @@ class Trial:
 
 
 def measure(
-    speech: Path, seeds: int, seconds: float, told: Callable[[str], None]
+    speech: Path, seeds: int, seconds: float, model: str, told: Callable[[str], None]
 ) -> tuple[Trial, ...]:
     """Diarize conversations of two to four speakers, with and without pauses, ``seeds`` of each.
 
-    ``told`` hears what is being measured. Raises ValueError where there is not enough speech.
+    ``model``: a pipeline of pyannote, "" for the built-in way. ``told`` hears what is being
+    measured. Raises ValueError where there is not enough speech, ModelUnavailable.
     """
     recordings = read_speakers(speech)
 
     async def measured() -> tuple[Trial, ...]:
         trials = []
-        async with _engine() as engine:
+        async with _engine(model) as engine:
             for speakers in range(2, min(4, len(recordings)) + 1):
                 for pauses in (False, True):
                     for seed in range(seeds):
@@ -92,11 +93,11 @@ def report(trials: Iterable[Trial]) -> str:
     return table([*head, *more], rows) + "\n\n" + Spending.of(each.spent for each in trials).told()
 
 
-def memory(speech: Path, minutes: int, told: Callable[[str], None]) -> str:
+def memory(speech: Path, minutes: int, model: str, told: Callable[[str], None]) -> str:
     """The peak of the process's memory while a conversation of so many minutes is diarized.
 
-    It is made as it goes along, so that none of the memory is the conversation's. Raises
-    ValueError where there is not enough speech.
+    It is made as it goes along, so that none of the memory is the conversation's. ``model`` and
+    errors are as in ``measure``.
     """
     recordings = read_speakers(speech)
     piece = converse(recordings, min(4, len(recordings)), 600, pauses=True, seed=0).samples
@@ -108,7 +109,7 @@ def memory(speech: Path, minutes: int, told: Callable[[str], None]) -> str:
             rows.append([f"{n_samples // SAMPLE_RATE // 60} min heard", f"{peak_mb():.0f}"])
 
     async def measured() -> Diarization:
-        async with _engine() as engine:
+        async with _engine(model) as engine:
             blocks = repeated(piece, minutes * 60 * SAMPLE_RATE)
             return await diarization.diarize(engine, blocks, on_heard=heard)
 
@@ -185,6 +186,6 @@ def _cells(trials: list[Trial]) -> list[str]:
     ]
 
 
-def _engine() -> AbstractAsyncContextManager[SpeechEngine]:
+def _engine(model: str) -> AbstractAsyncContextManager[SpeechEngine]:
     """An engine that will load no recognizer."""
-    return open_engine(settings.load({}, {"model": "tiny", "preload": "0"}))
+    return open_engine(settings.load({}, {"model": "tiny", "preload": "0", "diarize_model": model}))
