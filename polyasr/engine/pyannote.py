@@ -97,6 +97,7 @@ class PyannotePipeline:
         self._segmentation = copy.copy(pipeline._segmentation)
         model, embedding = self._segmentation.model, pipeline._embedding
         self._segmentation.conversion = None
+        self._segmentation.device = torch.device("cpu")  # for another it sets torch's modes for all
         self._segmentation.model = SimpleNamespace(
             specifications=model.specifications,
             receptive_field=model.receptive_field,
