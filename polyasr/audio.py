@@ -147,7 +147,9 @@ def _open(source: bytes | Path | IO[bytes], stack: ExitStack) -> InputContainer:
     if missing:
         log.warning("a recording has lost its end, %s: what is there is decoded", missing)
     try:
-        container = av.open(_Nameless(source), "r", options=SELF_CONTAINED, metadata_errors="replace")
+        container = av.open(
+            _Nameless(source), "r", options=SELF_CONTAINED, metadata_errors="replace"
+        )
     except av.FFmpegError as error:
         raise UnsupportedAudio(
             "the file is not audio or video that can be decoded here, or its beginning or end is "
