@@ -97,15 +97,24 @@ class Backlog:
         while not self._is_awake:
             await self._detector.park()
         item = self._items.popleft()
+        taken = self._chunk(item) if isinstance(item, AudioReceived) else item
         self._is_awake = bool(self._items)
         self._full.unpark_all()
-        return self._chunk(item) if isinstance(item, AudioReceived) else item
+        return taken
 
-    def _chunk(self, piece: AudioReceived) -> AudioChunk:
-        self._n_bytes -= len(piece.pcm)
-        samples, start = from_pcm16(piece.pcm), self._position
-        self._position += len(samples)
-        return AudioChunk(samples, start, piece.through_seq)
+    def _chunk(self, first: AudioReceived) -> AudioChunk:
+        """The audio that waits, as much of it as goes into one piece."""
+        pieces, n_bytes = [first], len(first.pcm)
+        while self._items and isinstance(following := self._items[0], AudioReceived):
+            n_bytes += len(following.pcm)
+            if n_bytes > LONGEST_CHUNK * SAMPLE_BYTES:
+                break
+            pieces.append(following)
+            self._items.popleft()
+        samples = from_pcm16(b"".join([piece.pcm for piece in pieces]))
+        start, self._position = self._position, self._position + len(samples)
+        self._n_bytes -= len(samples) * SAMPLE_BYTES
+        return AudioChunk(samples, start, pieces[-1].through_seq)
 
     def _wake(self) -> None:
         self._is_awake = True
