@@ -71,6 +71,8 @@ async def _measure(
     sentences: Sequence[Clip],
     told: Callable[[str], object],
 ) -> BatchResult:
+    import torch
+
     commit = provenance.commit()
     subject = {name: getattr(arguments, name) for name in ("model", "dtype", "device")}
     with ungrouped(), ExitStack() as stack:
@@ -95,7 +97,12 @@ async def _measure(
         host=provenance.host(None),
         commit=commit,
         packages=provenance.packages(),
-        settings={**subject, "seconds": arguments.seconds, "repeats": arguments.repeats},
+        settings={
+            **subject,
+            "threads": torch.get_num_threads(),
+            "seconds": arguments.seconds,
+            "repeats": arguments.repeats,
+        },
         corpora={"recordings": digest(recordings), "sentences": digest(sentences)},
         throughput=speeds,
         film=long,

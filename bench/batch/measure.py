@@ -6,6 +6,7 @@ import tempfile
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -21,15 +22,21 @@ from bench.dictation.drive import Pace, observe_all
 from bench.dictation.metrics import measure
 from bench.dictation.processes import metered, server_of
 from bench.dictation.scoring import word_errors
-from polyasr.samples import SAMPLE_RATE, from_pcm16
+from polyasr.samples import SAMPLE_RATE, from_pcm16, to_pcm16
 
 Progress = Callable[[str], object]
 
 FIRST_EVENT = "data: "
 """What begins an event; comments that keep the connection alive begin with a colon."""
 FILM_TIMEOUT_SEC = 3600.0
+SOFTER = 0.995
+"""What is said again is so much softer, each time."""
 BESIDE_MIN = 239
 """Of the film beside dictations: as long as a server takes, so that they end before it does."""
+
+
+Round = tuple[float, float | None, list[str]]
+"""Seconds, seconds of all cores together, and the texts."""
 
 
 async def throughput(
@@ -40,18 +47,20 @@ async def throughput(
     repeats: int,
     told: Progress,
 ) -> tuple[Throughput, ...]:
-    """So many of the clips at once, by our HTTP and by qwen-asr, in turn. Both are warm by then."""
-    rounds: dict[tuple[str, int], list[tuple[float, list[str]]]] = {}
+    """So many of the clips at once, by our HTTP and by qwen-asr, in turn. Both are warm by then,
+    and none has heard the same samples before."""
+    rounds: dict[tuple[str, int], list[Round]] = {}
     for repeat in range(repeats + 1):
-        for count in counts:
-            some = clips[:count]
-            told(
-                f"{count} at once, {f'{repeat} of {repeats}' if repeat else 'warming up'}: polyasr"
-            )
-            ours = await at_once(url, some)
-            rounds.setdefault(("polyasr", count), []).append(ours)
+        for place, count in enumerate(counts):
+            some = [softer(clip, repeat * len(counts) + place) for clip in clips[:count]]
+            at = f"{count} at once, {f'{repeat} of {repeats}' if repeat else 'warming up'}"
+            told(f"{at}: polyasr")
+            async with metered(server_of(url)) as meter:
+                seconds, texts = await at_once(url, some)
+            cpu = None if meter.usage is None else meter.usage.cpu
+            rounds.setdefault(("polyasr", count), []).append((seconds, cpu, texts))
             if upstream is not None:
-                told(f"{count} at once, {repeat} of {repeats}: qwen-asr")
+                told(f"{at}: qwen-asr")
                 samples = [from_pcm16(clip.pcm16) for clip in some]
                 theirs = await trio.to_thread.run_sync(upstream.transcribe, samples)
                 rounds.setdefault(("qwen-asr", count), []).append(theirs)
@@ -60,11 +69,17 @@ async def throughput(
             system=system,
             files=count,
             audio=sum(clip.seconds for clip in clips[:count]),
-            seconds=tuple(seconds for seconds, _ in done[1:]),
-            errors=errors(clips[:count], done[-1][1]),
+            seconds=tuple(seconds for seconds, _, _ in done[1:]),
+            cpu=tuple(cpu for _, cpu, _ in done[1:]),
+            errors=errors(clips[:count], done[-1][2]),
         )
         for (system, count), done in rounds.items()
     )
+
+
+def softer(clip: Clip, times: int) -> Clip:
+    """The same said a little softer, so that nothing that is kept of what was heard helps."""
+    return replace(clip, pcm16=to_pcm16(from_pcm16(clip.pcm16) * SOFTER**times))
 
 
 async def at_once(url: str, clips: Sequence[Clip]) -> tuple[float, list[str]]:
@@ -174,8 +189,9 @@ def _written(clips: Sequence[Clip], seconds: float) -> Iterator[Path]:
             recording.setnchannels(1)
             recording.setsampwidth(2)
             recording.setframerate(SAMPLE_RATE)
-            for clip in cycle(clips):
-                recording.writeframes(clip.pcm16[: 2 * left])
+            for number, clip in enumerate(cycle(clips)):
+                again = softer(clip, number // len(clips))
+                recording.writeframes(again.pcm16[: 2 * left])
                 left -= len(clip.pcm16) // 2
                 if left <= 0:
                     break

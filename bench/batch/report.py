@@ -21,8 +21,9 @@ def _parts(result: BatchResult) -> Iterator[str]:
     dirty = " and changes" if result.commit is not None and result.commit.dirty else ""
     yield "\n".join(
         [
-            f"{settings['model']}, {settings['dtype']} on {settings['device']}; recordings of "
-            f"{settings['seconds']} s; median of {settings['repeats']}",
+            f"{settings['model']}, {settings['dtype']} on {settings['device']} (threads: "
+            f"{settings['threads']}); recordings of {settings['seconds']} s; median of "
+            f"{settings['repeats']}",
             f"{host.system}, {host.cpu}, {host.cores} cores, {host.memory_gib} GiB",
             f"{result.date}, {commit}{dirty}; "
             + ", ".join(f"{name} {version}" for name, version in result.packages.items()),
@@ -41,20 +42,30 @@ def _throughput(found: Sequence[Throughput]) -> str:
     rows = []
     for count in counts:
         ours, theirs = by_key["polyasr", count], by_key.get(("qwen-asr", count))
-        row = [f"{count}", _speed(ours), f"{100 * ours.errors:.1f}"]
+        row = [f"{count}", _speed(ours), _cpu(ours), f"{100 * ours.errors:.1f}"]
         if theirs is not None:
-            ratio = statistics.median(theirs.seconds) / statistics.median(ours.seconds)
-            row += [_speed(theirs), f"{100 * theirs.errors:.1f}", f"{ratio:.1f}"]
+            row += [_speed(theirs), _cpu(theirs), f"{100 * theirs.errors:.1f}"]
+            row += [_ratio(theirs.seconds, ours.seconds), _ratio(theirs.cpu, ours.cpu)]
         rows.append(row)
-    heads = ["recordings at once", "polyasr, RTFx", "WER, %"]
+    heads = ["recordings at once", "polyasr, RTFx", "CPU, s", "WER, %"]
     if any(each.system == "qwen-asr" for each in found):
-        heads += ["qwen-asr, RTFx", "WER, %", "times as fast"]
+        heads += ["qwen-asr, RTFx", "CPU, s", "WER, %", "times as fast", "by CPU time"]
     return table(heads, rows)
 
 
 def _speed(found: Throughput) -> str:
     low, high = min(found.speed), max(found.speed)
     return f"{statistics.median(found.speed):.0f} ({low:.0f}–{high:.0f})"
+
+
+def _cpu(found: Throughput) -> str:
+    median = percentile(list(found.cpu), 0.5)
+    return "not told" if median is None else f"{median:.2f}"
+
+
+def _ratio(theirs: Sequence[float | None], ours: Sequence[float | None]) -> str:
+    a, b = percentile(list(theirs), 0.5), percentile(list(ours), 0.5)
+    return "not told" if a is None or b is None else f"{a / b:.2f}"
 
 
 def _film(found: Film) -> str:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from bench.results import BadResult, Commit, Host
-
-KIND = "batch"
-SCHEMA = 1
-"""Counts changes after which older files can no longer be read."""
+from bench.documents import Document
+from bench.results import Commit, Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +18,9 @@ class Throughput:
     """Seconds, of all of them."""
     seconds: tuple[float, ...]
     """Until the last text was there, in each repeat."""
+    cpu: tuple[float | None, ...]
+    """Seconds of all cores together, which other work on the machine changes less; None where the
+    system's process cannot be looked at."""
     errors: float
     """Words that were wrong, as a share of those said."""
 
@@ -76,21 +72,5 @@ class BatchResult:
     latencies: tuple[Latency, ...]
 
 
-def write(result: BatchResult, file: Path) -> None:
-    """Write a result for `read`. Raises OSError."""
-    body = TypeAdapter(BatchResult).dump_python(result, mode="json")
-    document = {"schema": SCHEMA, "kind": KIND, **body}
-    file.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-
-
-def read(file: Path) -> BatchResult:
-    """Read what `write` wrote. Raises BadResult, and OSError."""
-    try:
-        document = json.loads(file.read_text("utf-8"))
-        if (document["kind"], document["schema"]) != (KIND, SCHEMA):
-            raise BadResult(f"{file} is not a result of `python -m bench batch` of this version")
-        return TypeAdapter(BatchResult).validate_python(document)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        if isinstance(error, BadResult):
-            raise
-        raise BadResult(f"{file} is not a result of `python -m bench batch`: {error}") from error
+_DOCUMENT = Document("batch", 2, BatchResult)
+write, read = _DOCUMENT.write, _DOCUMENT.read

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
 
 from bench.dictation.metrics import Figures
 from bench.dictation.observed import Event
 from bench.dictation.processes import Usage
-from bench.results import BadResult, Commit, Host
-
-KIND = "dictation"
-SCHEMA = 1
-"""Counts changes after which older files can no longer be read."""
+from bench.documents import Document
+from bench.results import Commit, Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,29 +102,5 @@ class DictationResult:
         return bool(self.settings.get("paced", True))
 
 
-def write(result: DictationResult, file: Path) -> None:
-    """Write a result for `read`. Raises OSError."""
-    body = TypeAdapter(DictationResult).dump_python(result, mode="json")
-    document = {"schema": SCHEMA, "kind": KIND, **body}
-    file.write_text(json.dumps(document, ensure_ascii=False) + "\n", "utf-8")
-
-
-def is_dictation(file: Path) -> bool:
-    """Whether it is a result of this command rather than of another. Raises OSError."""
-    try:
-        return bool(json.loads(file.read_text("utf-8"))["kind"] == KIND)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-def read(file: Path) -> DictationResult:
-    """Read what `write` wrote. Raises BadResult, and OSError."""
-    if not is_dictation(file):
-        raise BadResult(f"{file} is not a result of `python -m bench dictation`")
-    document = json.loads(file.read_text("utf-8"))
-    if document["schema"] != SCHEMA:
-        raise BadResult(f"{file} has schema {document['schema']}; this version reads {SCHEMA}")
-    try:
-        return TypeAdapter(DictationResult).validate_python(document)
-    except ValidationError as error:
-        raise BadResult(f"{file} is not a whole result: {error}") from error
+_DOCUMENT = Document("dictation", 1, DictationResult)
+write, read, is_dictation = _DOCUMENT.write, _DOCUMENT.read, _DOCUMENT.holds

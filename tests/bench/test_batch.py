@@ -28,11 +28,18 @@ RESULT = BatchResult(
     host=Host("Linux x86_64", "a CPU", 2, 24, None),
     commit=None,
     packages={"torch": "2"},
-    settings={"model": "tiny", "dtype": "float32", "device": "cpu", "seconds": 30, "repeats": 3},
+    settings={
+        "model": "tiny",
+        "dtype": "float32",
+        "device": "cpu",
+        "threads": 2,
+        "seconds": 30,
+        "repeats": 3,
+    },
     corpora={"recordings": "abc"},
     throughput=(
-        Throughput("polyasr", 8, 240.0, (2.0, 2.4, 3.0), 0.01),
-        Throughput("qwen-asr", 8, 240.0, (6.0, 4.8, 8.0), 0.02),
+        Throughput("polyasr", 8, 240.0, (2.0, 2.4, 3.0), (3.0, 3.1, 3.2), 0.01),
+        Throughput("qwen-asr", 8, 240.0, (6.0, 4.8, 8.0), (6.1, 6.2, 6.3), 0.02),
     ),
     film=Film(7200.0, 1.234, 72.0, 400.0, 430.5),
     latencies=(
@@ -45,8 +52,12 @@ RESULT = BatchResult(
 class Deaf:
     """An upstream that takes two seconds for everything and hears nothing."""
 
-    def transcribe(self, recordings: Sequence[Samples]) -> tuple[float, list[str]]:
-        return 2.0, ["" for _ in recordings]
+    def __init__(self) -> None:
+        self.given: list[bytes] = []
+
+    def transcribe(self, recordings: Sequence[Samples]) -> tuple[float, float, list[str]]:
+        self.given += [samples.tobytes() for samples in recordings]
+        return 2.0, 3.0, ["" for _ in recordings]
 
 
 def ignore(_: str) -> None:
@@ -54,10 +65,11 @@ def ignore(_: str) -> None:
 
 
 async def test_both_are_measured_in_turn_and_the_warm_up_does_not_count() -> None:
-    engine = ScriptedEngine()
+    engine, upstream = ScriptedEngine(), Deaf()
+    other = replace(SENTENCE, pcm16=SENTENCE.pcm16[3200:])
     async with serving(engine) as server:
         found = await throughput(
-            server.url, cast("Upstream", Deaf()), 2 * [SENTENCE], [1, 2], 3, ignore
+            server.url, cast("Upstream", upstream), [SENTENCE, other], [1, 2], 3, ignore
         )
     assert [(each.system, each.files, each.errors) for each in found] == [
         ("polyasr", 1, 0.0),
@@ -66,8 +78,11 @@ async def test_both_are_measured_in_turn_and_the_warm_up_does_not_count() -> Non
         ("qwen-asr", 2, 1.0),
     ]
     assert len(engine.asked) == (1 + 2) * (1 + 3)
+    assert len(set(upstream.given)) == len(upstream.given) == (1 + 2) * (1 + 3)
     assert found[3].seconds == (2.0, 2.0, 2.0)
-    assert found[3].speed == pytest.approx((1.76, 1.76, 1.76))
+    assert found[3].cpu == (3.0, 3.0, 3.0)
+    assert found[3].speed == pytest.approx((1.71, 1.71, 1.71))
+    assert all(cpu is not None and cpu >= 0 for cpu in found[0].cpu)
 
 
 async def test_a_film_is_as_long_as_asked_for_and_its_first_text_comes_before_its_end() -> None:
@@ -102,7 +117,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_report_tells_medians_ranges_and_ratios() -> None:
     told = report(RESULT)
-    assert "| 8 | 100 (80–120) | 1.0 | 40 (30–50) | 2.0 | 2.5 |" in told
+    assert "| 8 | 100 (80–120) | 3.10 | 1.0 | 40 (30–50) | 6.20 | 2.0 | 2.50 | 2.00 |" in told
     assert "| 120 | 1.23 | 100 | 430 | 30 |" in told
     assert "| nothing | 3 | 0.60 | 0.70 | 0.20 | 0.30 |" in told
     assert "| a film | 3 | 0.60 | never | 0.20 | never |" in told
