@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> None:
     recordings, sentences = synthesized(recipe), synthesized(Recipe.parse(SENTENCES))
     with progress() as told:
         result = trio.run(_measure, arguments, recordings, sentences, told)
-    print(report(result))
     if arguments.out is not None:
         write(result, arguments.out)
+    print(report(result))
 
 
 async def _measure(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +67,7 @@ class QwenTorch:
         The context comes from clients: it is tokenized as plain text, so that ``<|im_end|>`` or
         ``<asr_text>`` inside it are letters and nothing more.
         """
-        mark = "\u241f"
-        template: str = self._processor.apply_chat_template(
-            [
-                {"role": "system", "content": mark},
-                {"role": "user", "content": [{"type": "audio", "audio": ""}]},
-            ],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-        system, rest = template.split(mark)
-        opening, closing = rest.split(self._processor.audio_token)
+        system, opening, closing = self._template
         if language is not None:
             closing += f"{LANGUAGE_HEADER}{language}{TEXT_TAG}"
         before = [
@@ -144,6 +135,22 @@ class QwenTorch:
             return (0 if end == len(tokens) else end + 1), ""
         name = written.removeprefix(LANGUAGE_HEADER).strip()
         return end + 1, "" if name == "None" or end == len(tokens) else name
+
+    @cached_property
+    def _template(self) -> tuple[str, str, str]:
+        """The prompt without what goes between: before the context, the audio, the answer."""
+        mark = "\u241f"
+        template: str = self._processor.apply_chat_template(
+            [
+                {"role": "system", "content": mark},
+                {"role": "user", "content": [{"type": "audio", "audio": ""}]},
+            ],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        system, rest = template.split(mark)
+        opening, closing = rest.split(self._processor.audio_token)
+        return system, opening, closing
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)

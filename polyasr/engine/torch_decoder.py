@@ -209,7 +209,10 @@ class TorchDecoder:
 
     def _normed(self, rows: Tensor, weight: Tensor) -> Tensor:
         """The root-mean-square norm of Qwen3, computed in float32 and rounded before its weight."""
-        exact = functional.rms_norm(rows.float(), rows.shape[-1:], eps=self._epsilon)
+        size = rows.shape[-1:]
+        if weight.dtype == torch.float32 and weight.shape == size:
+            return functional.rms_norm(rows, size, weight, self._epsilon)
+        exact = functional.rms_norm(rows.float(), size, eps=self._epsilon)
         return exact.to(weight.dtype).mul_(weight)
 
     def _span(self, cache: KeyValueCache, rows: int, asked: int) -> Span:
