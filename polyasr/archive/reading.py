@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from polyasr import audio
 from polyasr.archive.store import EVENTS, FLAC, PCM
 from polyasr.errors import ConfigurationError, PolyasrError
-from polyasr.protocol.messages import Start
+from polyasr.protocol.messages import Flush, Mark, Start
 from polyasr.samples import to_pcm16
 
 LONGEST_SEC = 7 * 86_400.0
@@ -34,12 +35,15 @@ class Timeline:
 class ArchivedSession:
     """``pcm16``: the audio that was held, 16 kHz mono. ``text``: the final's, None without one.
 
-    ``dropped_bytes``: of the audio, what the archive lacks.
+    ``requests``: what was asked on the way, each behind so many samples; what a client asked again
+    after it had lost its connection is there once. ``dropped_bytes``: of the audio, what the
+    archive lacks.
     """
 
     folder: Path
     start: Start
     pcm16: bytes
+    requests: tuple[tuple[int, Flush | Mark], ...]
     text: str | None
     timeline: Timeline
     dropped_bytes: int
@@ -63,6 +67,7 @@ def read_session(folder: Path) -> ArchivedSession:
     try:
         events = _events(folder / EVENTS)
         start = Start.from_fields(next(each for each in events if each["type"] in OPENINGS))
+        requests = tuple(_requests(events))
         pcm16 = _audio(folder)
     except (OSError, ValueError, LookupError, TypeError, StopIteration, PolyasrError) as error:
         raise ConfigurationError(f"{folder} is no whole archive of a dictation: {error}") from error
@@ -72,6 +77,7 @@ def read_session(folder: Path) -> ArchivedSession:
         folder=folder,
         start=start,
         pcm16=pcm16,
+        requests=requests,
         text=finals[-1]["text"] if finals else None,
         timeline=timeline([(each["type"], each["t_ms"] / 1000) for each in events]),
         dropped_bytes=max(dropped, default=0),
@@ -80,6 +86,7 @@ def read_session(folder: Path) -> ArchivedSession:
 
 OPENINGS = ("start", "resume")
 """The messages that begin a session; a resume of what was not held does, too."""
+REQUESTS: Mapping[str, type[Flush]] = MappingProxyType({each.TYPE: each for each in (Flush, Mark)})
 
 
 def timeline(events: Sequence[tuple[str, float]]) -> Timeline:
@@ -95,6 +102,18 @@ def timeline(events: Sequence[tuple[str, float]]) -> Timeline:
         partials=len(partials),
         final=finals[0] - stops[-1] if stops else None,
     )
+
+
+def _requests(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Flush | Mark]]:
+    """The flushes and marks: before each message it is noted how much audio had come."""
+    n_samples, known = 0, set()
+    for event in events:
+        if event["type"] == "audio":
+            n_samples = int(event["samples"])
+        kind = REQUESTS.get(event["type"])
+        if kind is not None and (request := kind.from_fields(event)) not in known:
+            known.add(request)
+            yield n_samples, request
 
 
 def _events(file: Path) -> list[Mapping[str, Any]]:

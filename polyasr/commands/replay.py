@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,12 +21,12 @@ from polyasr.archive.reading import (
     read_session,
     timeline,
 )
-from polyasr.client.dictation import dictate_over, speak
+from polyasr.client.dictation import Dictation, dictate_over, speak
 from polyasr.client.socket import open_socket
 from polyasr.commands import load_settings
 from polyasr.commands.difference import difference
 from polyasr.errors import ungrouped
-from polyasr.protocol.messages import Final
+from polyasr.protocol.messages import Final, Mark
 from polyasr.settings import Settings
 
 SAME, DIFFERENT = 0, 1
@@ -70,6 +71,39 @@ async def _replay_all(
     return DIFFERENT if different else SAME
 
 
+class Asking:
+    """A dictation that is asked what a session was asked, at the same places of its audio."""
+
+    def __init__(self, dictation: Dictation, session: ArchivedSession) -> None:
+        self._dictation = dictation
+        self._requests = deque(session.requests if session.start.control >= 3 else ())
+        self._n_samples = 0
+
+    async def send(self, pcm16: bytes) -> None:
+        """Send audio, and ask what comes within it."""
+        while self._requests and self._requests[0][0] < self._n_samples + len(pcm16) // 2:
+            first = 2 * (self._requests[0][0] - self._n_samples)
+            await self._send(pcm16[:first])
+            await self._ask()
+            pcm16 = pcm16[first:]
+        await self._send(pcm16)
+
+    async def stop(self) -> None:
+        """Ask what was asked behind all audio, and end the utterance."""
+        while self._requests:
+            await self._ask()
+        await self._dictation.stop()
+
+    async def _send(self, pcm16: bytes) -> None:
+        self._n_samples += len(pcm16) // 2
+        await self._dictation.send(pcm16)
+
+    async def _ask(self) -> None:
+        _, request = self._requests.popleft()
+        ask = self._dictation.mark if isinstance(request, Mark) else self._dictation.flush
+        await ask(request.id)
+
+
 async def _replay(url: str, api_key: str, session: ArchivedSession, paced: bool) -> Replayed:
     """Dictate it again, under an id of its own. Raises PolyasrError."""
     start = replace(session.start, session_id=f"replay-{uuid.uuid4().hex}")
@@ -78,7 +112,7 @@ async def _replay(url: str, api_key: str, session: ArchivedSession, paced: bool)
 
     async def speak_and_stop() -> None:
         nonlocal stopped
-        await speak(dictation, session.pcm16, paced)
+        await speak(Asking(dictation, session), session.pcm16, paced)
         stopped = trio.current_time()
 
     began, final = trio.current_time(), None

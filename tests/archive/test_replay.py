@@ -19,9 +19,11 @@ from polyasr.commands.demo import RECORDING
 from polyasr.commands.difference import difference
 from polyasr.engine import open_engine
 from polyasr.errors import ConfigurationError
+from polyasr.protocol.messages import Flush, Mark
 from polyasr.samples import to_pcm16
 from polyasr.server import open_server
 from tests.archive.conftest import files
+from tests.fakes import ScriptedEngine, configured, tone
 
 TEXT = RECORDING.with_suffix(".txt").read_text("utf-8").strip()
 
@@ -89,6 +91,38 @@ async def test_a_session_that_a_crash_has_ended_is_replayed_and_has_nothing_to_d
     (events.parent / "input.pcm").write_bytes(whole.pcm16 + b"\0")
     assert await replay("--server", url, tmp_path) == 0
     assert f"no final was archived; now: {TEXT}" in capsys.readouterr().out
+
+
+async def test_what_was_asked_on_the_way_is_asked_again_at_its_place(
+    tmp_path: Path,
+) -> None:
+    chosen = replace(configured(), log_dir=str(tmp_path / "first"))
+    async with (
+        open_server(chosen, ScriptedEngine()) as address,
+        open_dictation(address.replace("http", "ws", 1) + "/ws/transcribe", control=3) as dictation,
+    ):
+        await dictation.flush("early")
+        await dictation.send(tone(0.25))
+        await dictation.mark(7)
+        await dictation.send(tone(0.5))
+        await dictation.flush("f")
+        await dictation.flush("f2")
+        await dictation.stop()
+        async for _ in dictation:
+            pass
+    asked = ((0, Flush("early")), (4000, Mark(7)), (12000, Flush("f")), (12000, Flush("f2")))
+    assert requests_in(tmp_path / "first") == asked
+    again = replace(chosen, log_dir=str(tmp_path / "again"))
+    async with open_server(again, ScriptedEngine()) as address:
+        url = address.replace("http", "ws", 1) + "/ws/transcribe"
+        assert await replay("--server", url, tmp_path / "first") == 0
+    assert requests_in(tmp_path / "again") == asked
+
+
+def requests_in(directory: Path) -> tuple[tuple[int, Flush | Mark], ...]:
+    """What was asked in the one session that is archived there."""
+    (events,) = files(directory, "events.jsonl")
+    return read_session(events.parent).requests
 
 
 def test_a_directory_without_sessions_is_one_clear_line(
