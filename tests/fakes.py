@@ -169,6 +169,9 @@ class EvenAligner:
         if self.missing:
             raise ModelUnavailable(self.missing)
 
+    async def ready_beside_recognizer(self) -> None:
+        await self.ready()
+
     async def align(self, samples: Samples, text: str, language: str | None) -> tuple[Word, ...]:
         await self.ready()
         self.asked.append((len(samples), text, language))

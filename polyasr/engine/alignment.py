@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from polyasr.engine.inference import inference
 from polyasr.engine.thread import ModelThread
 from polyasr.engine.units import Unit
+from polyasr.errors import ModelUnavailable
 from polyasr.pipeline.types import Urgency, Word
 from polyasr.samples import Samples
 
@@ -26,10 +27,12 @@ class ModelAligner:
         unit: Unit[QwenAligner],
         present: Callable[[], bool],
         longest: int,
+        coload: bool,
     ) -> None:
-        """``present`` looks whether the unit's files are on this machine."""
+        """``present`` looks whether the unit's files are on this machine; ``coload``: whether it
+        may be in memory beside others."""
         self._thread, self._unit, self._present = thread, unit, present
-        self._longest = longest
+        self._longest, self._coload = longest, coload
 
     @property
     def present(self) -> bool:
@@ -39,6 +42,15 @@ class ModelAligner:
     async def ready(self) -> None:
         """Wait until it is loaded; counts as a use. Raises ModelUnavailable."""
         await self._unit.load()
+
+    async def ready_beside_recognizer(self) -> None:
+        """As ``ready``, for a dictation, which keeps the recognizer. Raises ModelUnavailable."""
+        if not self._coload:
+            raise ModelUnavailable(
+                "a dictation with word times needs the aligner in memory beside the recognizer, "
+                "and POLYASR_COLOAD is 0: set it to 1, or leave `timestamps` out"
+            )
+        await self.ready()
 
     @property
     def longest(self) -> int:

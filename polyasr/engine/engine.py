@@ -87,6 +87,7 @@ class SpeechEngine:
             self._units.add(Recipe("align", settings.aligner_model, self._prepare_aligner)),
             partial(checkpoint.weights_present, settings, checkpoint.ALIGNER),
             TINY_ALIGNER_LONGEST if settings.aligner_model == TINY else ALIGNER_LONGEST,
+            settings.coload,
         )
         self._packing = Packing(thread)
         self._segments: WeakSet[SegmentState] = WeakSet()

@@ -125,7 +125,7 @@ class HeldSession:
         detector, changes = engine.open_detector(), to_client.clone()
         async with trio.open_nursery() as nursery:
             if self.options.recognizer.word_times:  # what is not there is told at once
-                nursery.start_soon(engine.word_aligner.ready)
+                nursery.start_soon(engine.word_aligner.ready_beside_recognizer)
             if self.options.speaker_filter:
                 to_filter, passages = trio.open_memory_channel[Detected](PASSAGE_EVENTS)
                 judge = SpeakerFilter(engine.speaker_encoder)

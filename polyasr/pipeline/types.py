@@ -304,6 +304,13 @@ class WordAligner(Protocol):
         """Wait until it is loaded. Raises ModelUnavailable, saying why it is not there."""
         ...
 
+    async def ready_beside_recognizer(self) -> None:
+        """As ``ready``, for a dictation, which keeps the recognizer in memory.
+
+        Raises ModelUnavailable at once where there may be one model at a time.
+        """
+        ...
+
     @property
     def longest(self) -> int:
         """Samples that it is good at when it gets them at once; it may take more."""

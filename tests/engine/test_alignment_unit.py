@@ -104,6 +104,22 @@ async def test_one_that_is_nowhere_is_told_with_what_to_do() -> None:
             await engine.word_aligner.align(np.zeros(SAMPLE_RATE, np.float32), "a", None)
 
 
+async def test_where_one_model_at_a_time_is_kept_a_dictation_is_told_at_once(
+    settings: Settings,
+) -> None:
+    async with open_engine(replace(settings, coload=False)) as engine:
+        with engine.pinned():
+            await engine.ready()
+            with pytest.raises(ModelUnavailable, match="POLYASR_COLOAD is 0"):
+                await engine.word_aligner.ready_beside_recognizer()
+            assert resident(engine) == ["asr"]
+    async with open_engine(settings) as engine:
+        with engine.pinned():
+            await engine.ready()
+            await engine.word_aligner.ready_beside_recognizer()
+            assert resident(engine) == ["asr", "align"]
+
+
 async def test_a_recognizer_in_its_place_is_told_so() -> None:
     from polyasr.checkpoint import BUNDLED
 
