@@ -3,8 +3,8 @@
 Reading the weights is most of what a decoded token costs, so eight streams cost little more than
 one. Nothing ever waits for more company: a pass takes what is there. It takes the most urgent
 decodes, and of the others those that ask for one more token, which are as good as free beside
-them; what does not fit its budget goes into the next pass, so that a final that comes meanwhile
-soon has its turn.
+them, though no recording's beside a final; what does not fit its budget goes into the next pass,
+so that a final that comes meanwhile soon has its turn.
 """
 
 from __future__ import annotations
@@ -164,8 +164,8 @@ class Packing:
                 positions -= extension.positions
                 fits = positions >= 0
             equal = stream.urgency == first.urgency
-            step = extension is not None and extension.is_step
-            if stream is first or (equal and fits) or step:
+            along = extension is not None and extension.is_step and not _holds_up(stream, first)
+            if stream is first or (equal and fits) or along:
                 chosen.append(stream)
         return chosen
 
@@ -223,6 +223,12 @@ class Packing:
             self._streams.remove(stream)
             assert stream.decoding is not None
             stream.decoding.close()
+
+
+def _holds_up(stream: _Stream, first: _Stream) -> bool:
+    """Whether even a token of the one is too much beside the other: a recording's beside a final,
+    which somebody waits for, and which is soon done."""
+    return stream.urgency == Urgency.BATCH and first.urgency == Urgency.FINAL
 
 
 def _backend(stream: _Stream) -> Backend[Any, Any]:

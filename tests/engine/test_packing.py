@@ -139,6 +139,38 @@ async def test_a_final_is_done_before_the_partials_that_came_first(
     assert streams.order == [2, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("urgency", "goes_along"), [(Urgency.FINAL, False), (Urgency.PARTIAL, True)]
+)
+async def test_a_recording_takes_no_part_in_the_passes_of_a_final(
+    watched: WatchedBackend,
+    thread: ModelThread,
+    spoken: Spoken,
+    urgency: Urgency,
+    goes_along: bool,
+) -> None:
+    streams, reached, asked = Streams(watched, thread), trio.Event(), threading.Event()
+    token, beside = trio.lowlevel.current_trio_token(), []
+
+    def watch(extension: Extension) -> bool:
+        if 1 in streams.segments:
+            beside.append(extension.cache is streams.segments[1]._cache)
+        elif extension.is_step:
+            token.run_sync_soon(reached.set)
+            asked.wait(10)
+        return False
+
+    watched.refuse = watch
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(streams.decode, 0, spoken[0][1], Urgency.BATCH)
+        await reached.wait()
+        nursery.start_soon(streams.decode, 1, spoken[1][1], urgency)
+        await trio.testing.wait_all_tasks_blocked()
+        asked.set()
+    until_done = beside[: len(beside) - beside[::-1].index(True)]
+    assert all(until_done) != goes_along
+
+
 async def test_a_decode_that_nobody_waits_for_is_dropped_and_can_be_done_again(
     tiny: QwenTorch, watched: WatchedBackend, thread: ModelThread, spoken: Spoken
 ) -> None:
