@@ -94,7 +94,7 @@ async def serve_polyasr(log_dir: str) -> None:
 
 
 async def serve_echo(task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
-    """The same socket layer with nothing behind it: an acknowledgement for each frame.
+    """A WebSocket of Quart's with nothing behind it: an acknowledgement for each frame.
 
     The task starts with the server's address.
     """

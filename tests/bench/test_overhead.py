@@ -17,7 +17,7 @@ from tests.routes.conftest import serving
 
 N_FRAMES = 300
 MOST = 6.0
-"""Of a dictation without a model to an echo of the same frames; 2.5 when this was written."""
+"""Of a dictation without a model to an echo of the same frames; 2.1 when this was written."""
 
 
 async def cpu_seconds(url: str, session_id: str) -> float:
