@@ -58,15 +58,13 @@ def test_it_is_refused_where_a_recognizer_is_wanted() -> None:
 def test_qwen_asr_itself_aligns_with_it() -> None:
     found = [case for row in (0, 4) for case in cases(KINDS[row], 6, seed=11)]
     heard = score("", found, official_aligner(ALIGNER)(found))
-    assert heard.mean < 0.16
-    assert heard.within(0.2) > 0.75
+    assert heard.mean < 0.06
+    assert heard.within(0.2) > 0.95
 
 
-@pytest.mark.parametrize(
-    ("row", "clips"), [(0, 12), (1, 8), (4, 12)], ids=["English", "flite", "Mandarin"]
-)
-def test_words_are_found_where_they_are_said(align: Align, row: int, clips: int) -> None:
-    found = list(cases(KINDS[row], clips, seed=12))
+@pytest.mark.parametrize("rows", [(0, 1, 2, 3), (4, 5)], ids=["English", "Mandarin"])
+def test_words_are_found_where_they_are_said(align: Align, rows: tuple[int, ...]) -> None:
+    found = [case for row in rows for case in cases(KINDS[row], 60, seed=12)]
     heard = score("", found, align(found))
-    assert heard.mean < 0.18
-    assert heard.within(0.2) > 0.7
+    assert heard.mean < 0.06
+    assert heard.within(0.2) > 0.95

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALIGNER_LONGEST, TINY_ALIGNER_LONGEST = 300 * SAMPLE_RATE, 5 * SAMPLE_RATE
+ALIGNER_LONGEST, TINY_ALIGNER_LONGEST = 300 * SAMPLE_RATE, 10 * SAMPLE_RATE
 """Samples that an aligner is good at when it gets them at once: Qwen's own by its makers, and the
 bundled one by measurement."""
 PROBE_EVERY = 120.0
