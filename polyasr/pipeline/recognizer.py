@@ -46,7 +46,7 @@ from polyasr.settings import Settings
 Heard = Detected | Accepted | Rejected
 """What reaches the recognizer."""
 
-EAGER = SAMPLE_RATE
+EAGER = 2 * SAMPLE_RATE
 """So much of a segment is decoded window by window until there is something to show."""
 NOTHING = Hypothesis(text="", language="")
 """What was said in no audio."""
