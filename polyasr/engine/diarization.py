@@ -49,18 +49,7 @@ class ModelDiarizer:
 
         One recording at a time: what a pipeline makes of a long one takes much memory.
         """
-        async with inference(self._thread, "the diarization model"), self._turn:
-            return await self._unit.use(lambda: self._turns(recording, least, most, tell))
-
-    async def _turns(
-        self,
-        recording: Samples,
-        least: int,
-        most: int,
-        tell: Callable[[float], Awaitable[object]],
-    ) -> Sequence[Turn]:
         run = partial(self._unit.run_if_loaded, Urgency.BATCH)
-        pipeline = await run(lambda networks: networks.rest)
 
         def ask(work: Callable[[PyannoteNetworks], Any]) -> Any:
             return trio.from_thread.run(run, work)
@@ -68,7 +57,12 @@ class ModelDiarizer:
         def told(share: float) -> None:
             trio.from_thread.run(tell, share)
 
-        return await trio.to_thread.run_sync(pipeline.apply, recording, least, most, ask, told)
+        async def apply() -> Sequence[Turn]:
+            pipeline = await run(lambda networks: networks.rest)
+            return await trio.to_thread.run_sync(pipeline.apply, recording, least, most, ask, told)
+
+        async with inference(self._thread, "the diarization model"), self._turn:
+            return await self._unit.use(apply)
 
     def _prepare(self) -> Callable[[], PyannoteNetworks]:
         from polyasr.engine.pyannote import PyannoteNetworks, import_pyannote

@@ -18,9 +18,11 @@ from typing import Any, Generic, TypeVar
 import outcome
 import trio
 
+from polyasr.pipeline.types import Urgency
+
 T = TypeVar("T")
 
-SHORT = 0
+SHORT = Urgency.DETECT
 """The urgency of jobs that take a millisecond: those that wait at a time are done …"""
 MOST_AT_A_TIME = 16
 """… and answered together, but for so many, since the first waits for the last."""
