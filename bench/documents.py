@@ -9,9 +9,11 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.results import BadResult
-
 T = TypeVar("T")
+
+
+class BadResult(ValueError):
+    """The file is no result that this version can read."""
 
 
 @dataclass(frozen=True, slots=True)

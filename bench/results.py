@@ -1,19 +1,10 @@
-"""A result: what was measured, and all that it depends on, as a versioned JSON file."""
+"""What was measured of the engine, and all that it depends on."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-SCHEMA = 1
-"""Counts changes after which older files can no longer be read."""
-
-
-class BadResult(ValueError):
-    """The file is no result that this version can read."""
+from bench.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,40 +83,5 @@ class Result:
     """By strategy, the SHA-256 of the tokens its model wrote; several if repeats differed."""
 
 
-def write(result: Result, file: Path) -> None:
-    """Write a result for `read`. Raises OSError."""
-    document = {"schema": SCHEMA, **dataclasses.asdict(result)}
-    file.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-
-
-def read(file: Path) -> Result:
-    """Read what `write` wrote. Raises BadResult, and OSError."""
-    try:
-        document = json.loads(file.read_text("utf-8"))
-        schema = document.pop("schema")
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise BadResult(f"{file} is not a result of `python -m bench engine`") from error
-    if schema != SCHEMA:
-        raise BadResult(f"{file} has schema {schema}; this version reads schema {SCHEMA}")
-    try:
-        return _parsed(document)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise BadResult(f"{file} is not a whole result: {error}") from error
-
-
-def _parsed(document: dict[str, Any]) -> Result:
-    measurements = [
-        Measurement(**entry | {"seconds": tuple(entry["seconds"])})
-        for entry in document["measurements"]
-    ]
-    commit = document["commit"]
-    return Result(
-        **document
-        | {
-            "host": Host(**document["host"]),
-            "commit": commit and Commit(**commit),
-            "measurements": tuple(measurements),
-            "memory": {name: Memory(**memory) for name, memory in document["memory"].items()},
-            "outputs": {name: tuple(hashes) for name, hashes in document["outputs"].items()},
-        }
-    )
+_DOCUMENT = Document("engine", 2, Result)
+write, read = _DOCUMENT.write, _DOCUMENT.read

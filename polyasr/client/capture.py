@@ -34,6 +34,11 @@ class Capture:
         return self.first_kept + len(self._frames)
 
     @property
+    def n_acknowledged(self) -> int:
+        """Frames that the server holds, by its own word."""
+        return self._acknowledged
+
+    @property
     def is_full(self) -> bool:
         """Whether no more may be added until something is acknowledged."""
         return self._held_bytes > self._kept_bytes

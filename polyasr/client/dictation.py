@@ -30,7 +30,8 @@ class Dictation:
 
     The iterator gives partials and the final, and at control 3 what else is told, and ends when a
     server is done. A connection that is lost is opened again and the session resumed; a server that
-    reports an error or stays away is given up for the next. When none is left, the recording is
+    reports an error or stays away is given up for the next. Where that one hears everything again,
+    or the same one has lost the session, ``Restarted`` says so. When none is left, the recording is
     posted to their batch endpoints once the dictation is stopped. The iterator raises
     DictationFailed or ServerUnreachable when all of that was in vain, and at once when no session
     was ever begun. A final that does not cover all the audio comes only after all of it was sent

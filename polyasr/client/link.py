@@ -66,7 +66,13 @@ class Received:
     at: float
 
 
-Told = Partial | Final | Event
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """All audio is heard again from the beginning, by another server or one that has lost the
+    session: what was told so far, committed text and segments as well, is told anew."""
+
+
+Told = Partial | Final | Event | Restarted
 """What a dictation tells; events come at control 3."""
 
 
@@ -91,6 +97,8 @@ class Link:
         self._events, self.events = trio.open_memory_channel[Told](math.inf)
         self._requests: list[tuple[int, Flush | Mark]] = []
         """What was asked and is not answered, each behind so many frames."""
+        self._segments: set[int] = set()
+        """The numbers of those that were told."""
         self._changed = trio.Event()
         self._talking = trio.CancelScope()
         self._servers = servers
@@ -238,7 +246,12 @@ class Link:
             case Flushed() | Marked():
                 self._answered(message)
                 self._events.send_nowait(message)
-            case SpeechState() | Segment() | Rejected():
+            case Segment(id=number) if number in self._segments:
+                pass  # a session that is resumed tells them all again
+            case Segment(id=number):
+                self._segments.add(number)
+                self._events.send_nowait(message)
+            case SpeechState() | Rejected():
                 self._events.send_nowait(message)
             case Final() if self._covers(message):
                 self._final = message
@@ -272,11 +285,15 @@ class Link:
 
     def _send_after(self, ack_seq: int, socket: Socket, nursery: trio.Nursery) -> None:
         """Send the frames after those that the server holds. Raises DictationFailed."""
+        held_before = self.capture.n_acknowledged
         try:
             self.capture.rewind(ack_seq)
         except LookupError as error:
             what = f"the server has lost the session, and {error}"
             raise DictationFailed("session_not_held", what) from error
+        if ack_seq < 0 < held_before:
+            self._segments.clear()
+            self._events.send_nowait(Restarted())
         nursery.start_soon(self._send_audio, socket, ack_seq + 1)
 
     def _covers(self, final: Final) -> bool:

@@ -10,10 +10,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from polyasr import __version__
-from polyasr.diarization import MOST_ASKED_FOR
 from polyasr.routes import align, asr, events, formats, transcriptions
-
-Json = dict[str, Any]
+from polyasr.routes.bodies import KNOWN, LANGUAGE, SCHEMAS, SPEAKERS
+from polyasr.routes.schema import (
+    NUMBER,
+    STRING,
+    Json,
+    event_stream,
+    listed,
+    record,
+    ref,
+    switch,
+    text,
+)
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -43,15 +52,15 @@ def document(*, has_key: bool) -> Json:
         "/v1/align": {"post": _alignment()},
         "/v1/align/manifest": {"post": _manifest()},
         "/v1/diarize": {"post": _diarization()},
-        "/v1/models": {"get": _get("The model", "OpenAI's API", _ref("Models"))},
+        "/v1/models": {"get": _get("The model", "OpenAI's API", ref("Models"))},
         "/v1/models/{model}": {"get": _model()},
         "/asr": {"post": _asr()},
         "/detect-language": {"post": _detection()},
         "/": {"get": _root()},
-        "/health": {"get": _health("How the server is, and why", _ref("Health"))},
-        "/ready": {"get": _health("Whether work may be sent", _ref("Readiness"))},
+        "/health": {"get": _health("How the server is, and why", ref("Health"))},
+        "/ready": {"get": _health("Whether work may be sent", ref("Readiness"))},
         "/metrics": {"get": _metrics()},
-        "/queue-metrics": {"get": _get("Uploads at work", "operations", _ref("Queue"))},
+        "/queue-metrics": {"get": _get("Uploads at work", "operations", ref("Queue"))},
         "/model/unload": {"post": _unload()},
     }
     if not has_key:
@@ -74,216 +83,6 @@ def document(*, has_key: bool) -> Json:
     }
 
 
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Json:
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-    }
-
-
-def _list(item: Json) -> Json:
-    return {"type": "array", "items": item}
-
-
-def _text(description: str = "", *, values: Iterable[str] = (), default: str = "") -> Json:
-    schema: Json = {"type": "string", "description": description}
-    if values:
-        schema["enum"] = list(values)
-    if default:
-        schema["default"] = default
-    return schema
-
-
-def _events(description: str) -> Json:
-    """Server-sent events, of each of which the data is JSON or `[DONE]`."""
-    return {**_object({"data": STRING}), "description": description}
-
-
-def _switch(description: str, *, default: bool) -> Json:
-    return {"type": "boolean", "description": description, "default": default}
-
-
-def _whole(description: str, most: int) -> Json:
-    return {"type": "integer", "minimum": 1, "maximum": most, "description": description}
-
-
-STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
-BOOLEAN = {"type": "boolean"}
-MAYBE_NUMBER = {"type": "number", "nullable": True}
-LANGUAGE = _text("A code (`en`, `zh-CN`) or a name; empty: the model decides.")
-SPEAKERS: Mapping[str, Json] = {
-    "num_speakers": _whole("How many speakers there are.", MOST_ASKED_FOR),
-    "min_speakers": _whole("At least so many.", MOST_ASKED_FOR),
-    "max_speakers": _whole("At most so many.", MOST_ASKED_FOR),
-}
-KNOWN: Mapping[str, Json] = {
-    "known_speaker_names[]": _list(STRING),
-    "known_speaker_references[]": _list(_text("A recording as a data URL.")),
-}
-EMBEDDINGS = {"type": "object", "additionalProperties": _list(NUMBER)}
-SEGMENT_TIMES = {"start": NUMBER, "end": NUMBER, "text": STRING}
-USAGE = _object({"type": _text(values=("duration",)), "seconds": NUMBER})
-LOGPROBS = _list(_object({"token": STRING, "bytes": _list(INTEGER), "logprob": NUMBER}))
-WORDS = _list(_object({"word": STRING, "start": NUMBER, "end": NUMBER}, {"score": NUMBER}))
-
-SCHEMAS: Mapping[str, Json] = {
-    "Error": _object(
-        {
-            "error": _object(
-                {
-                    "message": STRING,
-                    "type": _text(values=("invalid_request_error", "server_error")),
-                    "param": {"type": "string", "nullable": True},
-                    "code": STRING,
-                }
-            )
-        }
-    ),
-    "Detail": _object({"detail": STRING}),
-    "Transcription": _object({"text": STRING, "usage": USAGE}, {"logprobs": LOGPROBS}),
-    "VerboseTranscription": _object(
-        {
-            "task": _text(values=("transcribe", "translate")),
-            "language": STRING,
-            "duration": NUMBER,
-            "text": STRING,
-            "segments": _list(
-                _object(
-                    {
-                        "id": INTEGER,
-                        "seek": INTEGER,
-                        **SEGMENT_TIMES,
-                        "tokens": _list(INTEGER),
-                        "temperature": NUMBER,
-                        "compression_ratio": NUMBER,
-                    },
-                    {"avg_logprob": NUMBER},
-                )
-            ),
-            "usage": USAGE,
-        },
-        {"words": WORDS},
-    ),
-    "DiarizedTranscription": _object(
-        {
-            "task": _text(values=("transcribe",)),
-            "duration": NUMBER,
-            "text": STRING,
-            "segments": _list(
-                _object({"type": STRING, "id": STRING, **SEGMENT_TIMES, "speaker": STRING})
-            ),
-            "usage": USAGE,
-        }
-    ),
-    "AsrSegment": _object(SEGMENT_TIMES, {"speaker": STRING, "words": WORDS}),
-    "AsrTranscription": _object(
-        {
-            "text": _list(_ref("AsrSegment")),
-            "language": STRING,
-            "segments": _list(_ref("AsrSegment")),
-            "word_segments": WORDS,
-        },
-        {"speaker_embeddings": EMBEDDINGS},
-    ),
-    "WrappedText": {
-        "type": "object",
-        "properties": {form: STRING for form in asr.OUTPUTS if form != "json"},
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    },
-    "Language": _object(
-        {"detected_language": STRING, "language_code": STRING}, {"confidence": NUMBER}
-    ),
-    "Diarization": _object(
-        {
-            "segments": _list(_object({"start": NUMBER, "end": NUMBER, "speaker": STRING})),
-            "speakers": _list(STRING),
-            "num_speakers": INTEGER,
-            "model": STRING,
-        },
-        {"speaker_embeddings": EMBEDDINGS},
-    ),
-    "Alignment": _object(
-        {
-            "text": STRING,
-            "language": STRING,
-            "segments": _list(
-                _object({**SEGMENT_TIMES, "words": _list(_object(dict(SEGMENT_TIMES)))})
-            ),
-            "model": STRING,
-        }
-    ),
-    "Model": _object(
-        {
-            "id": STRING,
-            "object": _text(values=("model",)),
-            "created": INTEGER,
-            "owned_by": STRING,
-        }
-    ),
-    "Models": _object({"object": _text(values=("list",)), "data": _list(_ref("Model"))}),
-    "Server": _object({"name": STRING, "version": STRING, "model": STRING}),
-    "Units": _object(
-        {
-            "resident": _list(STRING),
-            "idle_seconds": NUMBER,
-            "idle_for": MAYBE_NUMBER,
-            "units": {
-                "type": "object",
-                "additionalProperties": _object(
-                    {
-                        "state": _text(values=("idle", "loading", "ready", "failed")),
-                        "in_use": BOOLEAN,
-                        "idle_for": MAYBE_NUMBER,
-                    }
-                ),
-            },
-        }
-    ),
-    "Health": _object(
-        {
-            "status": _text(values=("ok", "degraded", "starting")),
-            "reasons": _list(STRING),
-            "model": STRING,
-            "backend": STRING,
-            "device": STRING,
-            "dtype": STRING,
-            "weights_present": BOOLEAN,
-            "streaming_probe": _object({"last_ok_age_sec": MAYBE_NUMBER}),
-            "manager": _ref("Units"),
-            "archive": {"type": "object"},
-            "version": STRING,
-        },
-        {"memory_mb": NUMBER},
-    ),
-    "Readiness": _object({"ready": BOOLEAN, "reasons": _list(STRING)}),
-    "Queue": _object(
-        {
-            "serve_mode": STRING,
-            "device": STRING,
-            "loaded_models": _list(STRING),
-            "queue": _object(
-                {
-                    "requests_queued": INTEGER,
-                    "requests_in_flight": INTEGER,
-                    "gpu_concurrency": INTEGER,
-                    "max_queue_size": INTEGER,
-                }
-            ),
-        }
-    ),
-    "Unloaded": _object(
-        {"unloaded": {"type": "string", "nullable": True}, "manager": _ref("Units")}
-    ),
-}
-
-
 def _operation(
     summary: str,
     group: str,
@@ -299,7 +98,7 @@ def _operation(
     for status in sorted({*errors, 401}):
         responses[str(status)] = {
             "description": EXPLAINED[status],
-            "content": _content({JSON: _ref(error)}),
+            "content": _content({JSON: ref(error)}),
         }
     security: list[Json] = [] if open_ else [{"key": []}]
     return {
@@ -343,12 +142,12 @@ def _texts() -> dict[str, Json]:
 def _recognition(forms: Iterable[str]) -> dict[str, Json]:
     """The fields of OpenAI's API."""
     return {
-        "model": _text("May be anything: the server has one."),
+        "model": text("May be anything: the server has one."),
         "language": LANGUAGE,
-        "prompt": _text("What it is about; biases the recognition."),
-        "response_format": _text("", values=forms, default="json"),
+        "prompt": text("What it is about; biases the recognition."),
+        "response_format": text("", values=forms, default="json"),
         "temperature": {"type": "number", "minimum": 0, "maximum": transcriptions.MAX_TEMPERATURE},
-        "stream": _switch("As server-sent events while it is decoded.", default=False),
+        "stream": switch("As server-sent events while it is decoded.", default=False),
     }
 
 
@@ -356,11 +155,11 @@ def _transcription() -> Json:
     bodies = ("Transcription", "VerboseTranscription", "DiarizedTranscription")
     fields = {
         **_recognition(transcriptions.RESPONSE_FORMATS),
-        "context": _text("As `prompt`."),
-        "keywords[]": _list(STRING),
-        "timestamp_granularities[]": _list(_text(values=("segment", "word"))),
-        "include[]": _list(_text(values=("logprobs",))),
-        "chunking_strategy": _text("May be anything: recordings are cut at pauses."),
+        "context": text("As `prompt`."),
+        "keywords[]": listed(STRING),
+        "timestamp_granularities[]": listed(text(values=("segment", "word"))),
+        "include[]": listed(text(values=("logprobs",))),
+        "chunking_strategy": text("May be anything: recordings are cut at pauses."),
         **KNOWN,
         **SPEAKERS,
     }
@@ -368,9 +167,9 @@ def _transcription() -> Json:
         "A recording's text",
         "OpenAI's API",
         {
-            JSON: {"anyOf": [_ref(body) for body in bodies]},
+            JSON: {"anyOf": [ref(body) for body in bodies]},
             **_texts(),
-            events.MEDIA_TYPE: _events(
+            events.MEDIA_TYPE: event_stream(
                 "`transcript.text.delta`, `transcript.text.segment` with `diarized_json`, "
                 "`transcript.text.done`, `[DONE]`"
             ),
@@ -387,9 +186,9 @@ def _translation() -> Json:
         "A recording's text in English",
         "OpenAI's API",
         {
-            JSON: {"anyOf": [_ref("Transcription"), _ref("VerboseTranscription")]},
+            JSON: {"anyOf": [ref("Transcription"), ref("VerboseTranscription")]},
             **_texts(),
-            events.MEDIA_TYPE: _events("As for transcriptions."),
+            events.MEDIA_TYPE: event_stream("As for transcriptions."),
         },
         errors=(*RECORDING, 501),
         error="Error",
@@ -402,7 +201,7 @@ def _model() -> Json:
     return _operation(
         "The model of that name",
         "OpenAI's API",
-        {JSON: _ref("Model")},
+        {JSON: ref("Model")},
         errors=(404,),
         error="Error",
         parameters=[name],
@@ -411,15 +210,15 @@ def _model() -> Json:
 
 def _alignment() -> Json:
     fields = {
-        "text": _text("What is said; left out, the recording is transcribed first."),
+        "text": text("What is said; left out, the recording is transcribed first."),
         "language": LANGUAGE,
         "max_chunk_seconds": _chunk_seconds(),
-        "model": _text("May be anything."),
+        "model": text("May be anything."),
     }
     return _operation(
         "When each word is said",
         "alignment",
-        {JSON: _ref("Alignment"), events.MEDIA_TYPE: _events(PROGRESS)},
+        {JSON: ref("Alignment"), events.MEDIA_TYPE: event_stream(PROGRESS)},
         errors=RECORDING,
         error="Error",
         requestBody=_form("file", fields),
@@ -427,15 +226,15 @@ def _alignment() -> Json:
 
 
 def _manifest() -> Json:
-    entry = _object({"path": STRING, "offset": NUMBER}, {"id": STRING})
-    body = _object(
-        {"manifest": {**_list(entry), "minItems": 1}},
+    entry = record({"path": STRING, "offset": NUMBER}, {"id": STRING})
+    body = record(
+        {"manifest": {**listed(entry), "minItems": 1}},
         {"language": LANGUAGE, "max_chunk_seconds": _chunk_seconds(), "model": STRING},
     )
     return _operation(
         "When each word is said, in recordings on the server",
         "alignment",
-        {JSON: _ref("Alignment"), events.MEDIA_TYPE: _events(PROGRESS)},
+        {JSON: ref("Alignment"), events.MEDIA_TYPE: event_stream(PROGRESS)},
         errors=RECORDING,
         error="Error",
         requestBody={"required": True, "content": _content({JSON: body})},
@@ -452,7 +251,7 @@ def _chunk_seconds() -> Json:
 
 
 def _root() -> Json:
-    answers = {JSON: _ref("Server"), "text/html": STRING}
+    answers = {JSON: ref("Server"), "text/html": STRING}
     return _operation(
         "The dictation page, or which server this is", "operations", answers, open_=True
     )
@@ -462,15 +261,15 @@ def _diarization() -> Json:
     fields = {
         **SPEAKERS,
         **KNOWN,
-        "return_speaker_embeddings": _switch("A voice of each speaker, too.", default=False),
-        "model": _text("May be anything."),
+        "return_speaker_embeddings": switch("A voice of each speaker, too.", default=False),
+        "model": text("May be anything."),
     }
     return _operation(
         "Who spoke when",
         "speakers",
         {
-            JSON: _ref("Diarization"),
-            events.MEDIA_TYPE: _events(PROGRESS),
+            JSON: ref("Diarization"),
+            events.MEDIA_TYPE: event_stream(PROGRESS),
         },
         errors=RECORDING,
         error="Error",
@@ -480,23 +279,23 @@ def _diarization() -> Json:
 
 def _asr() -> Json:
     fields: Mapping[str, Json] = {
-        "task": _text("", values=asr.TASKS, default="transcribe"),
+        "task": text("", values=asr.TASKS, default="transcribe"),
         "language": LANGUAGE,
-        "initial_prompt": _text("What it is about."),
-        "hotwords": _text("Words that may occur."),
-        "output": _text("", values=asr.OUTPUTS, default="json"),
-        "output_format": _text("As `output`, and before it.", values=asr.OUTPUTS),
-        "word_timestamps": _switch("Times of words, where they are known.", default=True),
-        "diarize": _switch("Tell the speakers apart.", default=True),
-        "enable_diarization": _switch("As `diarize`, which is before it.", default=True),
-        "return_speaker_embeddings": _switch("A voice of each speaker, too.", default=False),
-        "encode": _switch("False: the text bare; and PCM16 may come bare.", default=True),
+        "initial_prompt": text("What it is about."),
+        "hotwords": text("Words that may occur."),
+        "output": text("", values=asr.OUTPUTS, default="json"),
+        "output_format": text("As `output`, and before it.", values=asr.OUTPUTS),
+        "word_timestamps": switch("Times of words, where they are known.", default=True),
+        "diarize": switch("Tell the speakers apart.", default=True),
+        "enable_diarization": switch("As `diarize`, which is before it.", default=True),
+        "return_speaker_embeddings": switch("A voice of each speaker, too.", default=False),
+        "encode": switch("False: the text bare; and PCM16 may come bare.", default=True),
         **SPEAKERS,
     }
     return _operation(
         "A recording's text, as whisper-asr-webservice tells it",
         "whisper-asr-webservice",
-        {JSON: {"anyOf": [_ref("AsrTranscription"), _ref("WrappedText")]}, **_texts()},
+        {JSON: {"anyOf": [ref("AsrTranscription"), ref("WrappedText")]}, **_texts()},
         errors=(*RECORDING, 422, 501),
         parameters=_query(fields),
         requestBody=_form(asr.FILE_FIELD, fields),
@@ -504,11 +303,11 @@ def _asr() -> Json:
 
 
 def _detection() -> Json:
-    encode = {"encode": _switch("False: PCM16 may come bare.", default=True)}
+    encode = {"encode": switch("False: PCM16 may come bare.", default=True)}
     return _operation(
         "The language that is spoken first",
         "whisper-asr-webservice",
-        {JSON: _ref("Language")},
+        {JSON: ref("Language")},
         errors=(*RECORDING, 422),
         parameters=_query(encode),
         requestBody=_form(asr.FILE_FIELD, encode),
@@ -530,6 +329,6 @@ def _unload() -> Json:
     return _operation(
         "Give the models' memory back now",
         "operations",
-        {JSON: _ref("Unloaded")},
+        {JSON: ref("Unloaded")},
         errors=(403, 500),
     )

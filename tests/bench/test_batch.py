@@ -16,7 +16,8 @@ from bench.batch.report import report
 from bench.batch.results import BatchResult, Film, Latency, Throughput, read, write
 from bench.batch.upstream import Upstream
 from bench.dictation.corpus import Clip
-from bench.results import BadResult, Host
+from bench.documents import BadResult
+from bench.results import Host
 from polyasr.samples import Samples
 from tests.fakes import ScriptedEngine, silence, tone
 from tests.routes.conftest import serving

@@ -13,8 +13,9 @@ import pytest
 
 from bench.__main__ import main
 from bench.compare import Incomparable, compare
+from bench.documents import BadResult
 from bench.noise import chance
-from bench.results import BadResult, Commit, Host, Measurement, Memory, Result, read, write
+from bench.results import Commit, Host, Measurement, Memory, Result, read, write
 
 HOST = Host("Linux x86_64", "A CPU", 2, 16, None)
 
@@ -148,7 +149,7 @@ def test_another_schema_and_other_files_are_refused(tmp_path: Path) -> None:
     write(taken(measured("window", 1.0)), file)
     document = json.loads(file.read_text())
     for changed, complaint in (
-        (document | {"schema": 2}, "has schema 2; this version reads schema 1"),
+        (document | {"schema": 1}, "has schema 1; this version reads 2"),
         ({**document, "host": {}}, "not a whole result"),
         ({key: document[key] for key in document if key != "memory"}, "not a whole result"),
         ([1, 2], "not a result"),

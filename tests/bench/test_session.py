@@ -22,7 +22,8 @@ from bench.dictation.ramp import ramp
 from bench.dictation.results import Objective, Run
 from bench.dictation.session import Plan, Session, System
 from bench.dictation.tables import report
-from bench.results import BadResult, Host
+from bench.documents import BadResult
+from bench.results import Host
 from tests.bench.scripted_server import Line, ScriptedServer, clip, final
 
 CLIPS = [clip("one two three four", name=name) for name in "ab"]

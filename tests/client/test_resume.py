@@ -14,14 +14,14 @@ import trio
 from numpy.typing import NDArray
 from trio.testing import MockClock
 
-from polyasr.client import DictationFailed, ServerUnreachable
+from polyasr.client import DictationFailed, Restarted, ServerUnreachable
 from polyasr.client.capture import FRAME_BYTES, Capture
 from polyasr.client.dictation import dictate_over, speak
 from polyasr.client.link import STALL_SEC
 from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.registry import open_sessions
 from polyasr.pipeline.types import Hypothesis
-from polyasr.protocol.messages import Final, Resumed, Start, Started
+from polyasr.protocol.messages import Final, Flushed, Resumed, Segment, Start, Started
 from tests.client.network import Network
 from tests.fakes import Asked, LoudnessDetector, ScriptedEngine, hello, silence, tone
 
@@ -145,10 +145,32 @@ async def test_a_server_that_restarts_hears_everything_again(autojump_clock: Moc
         net.cut()
         await dictation.send(after)
         await dictation.stop(undisturbed.stop_id)
-        *_, final = [event async for event in dictation]
+        told = [event async for event in dictation]
         ack_seqs = [r.message.ack_seq for r in dictation.received if isinstance(r.message, Resumed)]
-    assert final == undisturbed
+    assert told[-1] == undisturbed
     assert ack_seqs == [-1]
+    assert told.count(Restarted()) == 1
+
+
+async def test_a_segment_is_told_once_though_a_resumed_session_tells_it_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with (
+        network(ScriptedEngine()) as net,
+        dictate_over(net.connect, Start("a", control=3)) as dictation,
+    ):
+        await dictation.send(tone(1.0))
+        await dictation.flush("f")
+        told = []
+        while not isinstance(event := await anext(dictation), Flushed):
+            told.append(event)
+        net.cut()
+        await dictation.send(tone(1.0))
+        await dictation.stop()
+        told += [event async for event in dictation]
+        received = [r.message for r in dictation.received if isinstance(r.message, Segment)]
+    assert [each.id for each in received] == [0, 0, 1]
+    assert [each.id for each in told if isinstance(each, Segment)] == [0, 1]
 
 
 async def test_a_server_that_restarts_when_audio_is_no_longer_kept_is_an_error(
