@@ -119,7 +119,7 @@ async def _filtered(engine: SpeechEngine, samples: Samples) -> Sequence[Heard]:
     async def speak() -> None:
         with to_vad:
             for start in range(0, len(samples), SAMPLE_RATE):
-                await to_vad.send(AudioChunk(samples[start : start + SAMPLE_RATE], start, 0))
+                await to_vad.send(AudioChunk(samples[start : start + SAMPLE_RATE], start))
             await to_vad.send(EndOfAudio("", 0, complete=True))
 
     async with trio.open_nursery() as nursery:

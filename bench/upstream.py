@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,16 +19,25 @@ class QwenAsr:
         self._wrapper = wrapper
         self._prompt: str = wrapper._build_text_prompt(context="", force_language="English")
 
-    @torch.inference_mode()
     def generate(self, samples: Samples, prefix: str, n_tokens: int, tally: Tally) -> None:
         """Hear all of ``samples``, take ``prefix`` for written, write ``n_tokens`` more.
 
         The end token is one of them, and is not allowed to come earlier.
         """
+        self.generate_all([samples], prefix, n_tokens, tally)
+
+    @torch.inference_mode()
+    def generate_all(
+        self, recordings: Sequence[Samples], prefix: str, n_tokens: int, tally: Tally
+    ) -> None:
+        """The same for several at once, as one batch; the same number of tokens for each."""
         model, processor = self._wrapper.model, self._wrapper.processor
         with _counted(model.thinker, tally):
             inputs = processor(
-                text=[self._prompt + prefix], audio=[samples], return_tensors="pt", padding=True
+                text=[self._prompt + prefix] * len(recordings),
+                audio=list(recordings),
+                return_tensors="pt",
+                padding=True,
             )
             inputs = inputs.to(model.device).to(model.dtype)
             generated = model.generate(
@@ -37,7 +46,8 @@ class QwenAsr:
                 min_new_tokens=n_tokens,
                 pad_token_id=processor.tokenizer.pad_token_id,
             )
-            tally.written += generated.sequences[0, inputs["input_ids"].shape[1] :].tolist()
+            written = generated.sequences[:, inputs["input_ids"].shape[1] :]
+            tally.written += written.flatten().tolist()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import trio
 from bench import provenance
 from bench.batch.measure import film, latencies, throughput
 from bench.batch.report import report
-from bench.batch.results import BatchResult, write
+from bench.batch.results import BatchResult, Film, Latency, Throughput, write
 from bench.batch.upstream import open_upstream
 from bench.dictation.corpus import Clip, Recipe, digest, synthesized
 from bench.progress import progress
+from bench.results import Commit
 from polyasr import checkpoint, settings
 from polyasr.commands.demo import open_server
 from polyasr.errors import ungrouped
@@ -35,6 +37,11 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "qwen-asr's transcribe on the same checkpoint.",
     )
     parser.add_argument("--model", default="tiny", help="a name on the hub or a directory (tiny)")
+    parser.add_argument(
+        "--size",
+        choices=("0.6b", "1.7b", "tiny"),
+        help="random weights of this size in place of a model: no server, and scripted texts",
+    )
     parser.add_argument("--dtype", default="float32", help="of the weights (float32)")
     parser.add_argument("--device", default="cpu", help="a torch device (cpu)")
     parser.add_argument(
@@ -59,10 +66,26 @@ def run(arguments: argparse.Namespace) -> None:
     recipe = Recipe(max(arguments.files), arguments.seconds)
     recordings, sentences = synthesized(recipe), synthesized(Recipe.parse(SENTENCES))
     with progress() as told:
-        result = trio.run(_measure, arguments, recordings, sentences, told)
+        if arguments.size:
+            result = _at_size(arguments, recordings, told)
+        else:
+            result = trio.run(_measure, arguments, recordings, sentences, told)
     if arguments.out is not None:
         write(result, arguments.out)
     print(report(result))
+
+
+def _at_size(
+    arguments: argparse.Namespace, recordings: Sequence[Clip], told: Callable[[str], object]
+) -> BatchResult:
+    from bench.batch import sizes
+    from bench.models import Models
+
+    commit = provenance.commit()
+    models = Models(arguments.size, arguments.dtype, arguments.device)
+    speeds = sizes.throughput(models, recordings, arguments.files, arguments.repeats, told)
+    found = _Found({"recordings": digest(recordings)}, speeds)
+    return _result(arguments, f"{arguments.size} at random", commit, models.gpu(), found)
 
 
 async def _measure(
@@ -71,8 +94,6 @@ async def _measure(
     sentences: Sequence[Clip],
     told: Callable[[str], object],
 ) -> BatchResult:
-    import torch
-
     commit = provenance.commit()
     subject = {name: getattr(arguments, name) for name in ("model", "dtype", "device")}
     with ungrouped(), ExitStack() as stack:
@@ -92,19 +113,42 @@ async def _measure(
             delays = (
                 () if arguments.no_dictation else await latencies(url, sentences, recordings, told)
             )
+    corpora = {"recordings": digest(recordings), "sentences": digest(sentences)}
+    return _result(arguments, arguments.model, commit, None, _Found(corpora, speeds, long, delays))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    corpora: dict[str, str]
+    throughput: tuple[Throughput, ...]
+    film: Film | None = None
+    latencies: tuple[Latency, ...] = ()
+
+
+def _result(
+    arguments: argparse.Namespace,
+    model: str,
+    commit: Commit | None,
+    gpu: str | None,
+    found: _Found,
+) -> BatchResult:
+    import torch
+
     return BatchResult(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=provenance.host(None),
+        host=provenance.host(gpu),
         commit=commit,
         packages=provenance.packages(),
         settings={
-            **subject,
+            "model": model,
+            "dtype": arguments.dtype,
+            "device": arguments.device,
             "threads": torch.get_num_threads(),
             "seconds": arguments.seconds,
             "repeats": arguments.repeats,
         },
-        corpora={"recordings": digest(recordings), "sentences": digest(sentences)},
-        throughput=speeds,
-        film=long,
-        latencies=delays,
+        corpora=found.corpora,
+        throughput=found.throughput,
+        film=found.film,
+        latencies=found.latencies,
     )

@@ -42,9 +42,9 @@ def _throughput(found: Sequence[Throughput]) -> str:
     rows = []
     for count in counts:
         ours, theirs = by_key["polyasr", count], by_key.get(("qwen-asr", count))
-        row = [f"{count}", _speed(ours), _cpu(ours), f"{100 * ours.errors:.1f}"]
+        row = [f"{count}", _speed(ours), _cpu(ours), _wrong(ours)]
         if theirs is not None:
-            row += [_speed(theirs), _cpu(theirs), f"{100 * theirs.errors:.1f}"]
+            row += [_speed(theirs), _cpu(theirs), _wrong(theirs)]
             row += [_ratio(theirs.seconds, ours.seconds), _ratio(theirs.cpu, ours.cpu)]
         rows.append(row)
     heads = ["recordings at once", "polyasr, RTFx", "CPU, s", "WER, %"]
@@ -56,6 +56,10 @@ def _throughput(found: Sequence[Throughput]) -> str:
 def _speed(found: Throughput) -> str:
     low, high = min(found.speed), max(found.speed)
     return f"{statistics.median(found.speed):.0f} ({low:.0f}–{high:.0f})"
+
+
+def _wrong(found: Throughput) -> str:
+    return "–" if found.errors is None else f"{100 * found.errors:.1f}"
 
 
 def _cpu(found: Throughput) -> str:

@@ -21,8 +21,8 @@ class Throughput:
     cpu: tuple[float | None, ...]
     """Seconds of all cores together, which other work on the machine changes less; None where the
     system's process cannot be looked at."""
-    errors: float
-    """Words that were wrong, as a share of those said."""
+    errors: float | None
+    """Words that were wrong, as a share of those said; None of random weights."""
 
     @property
     def speed(self) -> tuple[float, ...]:

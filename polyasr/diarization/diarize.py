@@ -57,7 +57,7 @@ class _Listener:
 
     async def hear(self, block: Samples) -> None:
         """Listen to the next samples."""
-        await self._judge(self._windower.push(AudioChunk(block, self.n_samples, 0)))
+        await self._judge(self._windower.push(AudioChunk(block, self.n_samples)))
         self.n_samples += len(block)
 
     async def finish(self) -> None:

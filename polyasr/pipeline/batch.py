@@ -119,7 +119,7 @@ class _Transcription:
         with audio:
             while (block := await trio.to_thread.run_sync(next, blocks, None)) is not None:
                 for start in range(0, len(block), LONGEST_CHUNK):
-                    chunk = AudioChunk(block[start : start + LONGEST_CHUNK], self.n_samples, 0)
+                    chunk = AudioChunk(block[start : start + LONGEST_CHUNK], self.n_samples)
                     await audio.send(chunk)
                     self.n_samples += len(chunk.samples)
             await audio.send(EndOfAudio(stop_id="", through_seq=0, complete=True))
@@ -134,7 +134,12 @@ class _Transcription:
 
         growing = self._new_segment()
 
-        def begin(ended: OpenSegment) -> None:
+        async def end(at: int | None) -> None:
+            """So many samples of what is gathered are a segment; None: all of it is."""
+            nonlocal growing
+            await self._places.acquire()
+            ended = growing
+            growing = self._new_segment() if at is None else ended.split(at)
             under_way = _Decode(ended)
             nursery.start_soon(under_way.run)
             decodes.send_nowait(under_way)
@@ -145,22 +150,17 @@ class _Transcription:
                     if isinstance(event, Speech):
                         for part in _parted(event, self._changes):
                             if self._changes_before(part, growing.timeline):
-                                await self._places.acquire()
-                                ended, growing = growing, self._new_segment()
-                                begin(ended)
+                                await end(None)
                             at = self._segmenter.forced(growing.timeline, len(part.samples))
                             if at is not None:
-                                await self._places.acquire()
-                                ended, growing = growing, growing.split(at)
-                                begin(ended)
+                                await end(at)
                             growing.append(part)
+                            at = self._segmenter.at_lull(growing.timeline, part)
+                            if at is not None:
+                                await end(at)
                     elif isinstance(event, Endpoint) and self._segmenter.at_pause(growing.timeline):
-                        await self._places.acquire()
-                        ended, growing = growing, self._new_segment()
-                        begin(ended)
-                await self._places.acquire()
-                ended, growing = growing, self._new_segment()
-                begin(ended)
+                        await end(None)
+                await end(None)
             finally:
                 growing.close()
 

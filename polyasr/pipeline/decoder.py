@@ -43,10 +43,9 @@ class Backlog:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._items: deque[AudioReceived | Flush | Mark | EndOfAudio] = deque()
+        self._items: deque[bytes | Flush | Mark | EndOfAudio] = deque()
         self._n_bytes = 0
         self._position = 0
-        self._through_seq = 0
         self._lacking = WINDOW
         """Samples that the window under way lacks, with all that was added."""
         self._is_awake = False
@@ -54,9 +53,8 @@ class Backlog:
 
     def add(self, received: AudioReceived) -> None:
         """Add the audio that follows."""
-        self._items.extend(_pieces(received, self._through_seq))
+        self._items.extend(_pieces(received.pcm))
         self._n_bytes += len(received.pcm)
-        self._through_seq = received.through_seq
         self._lacking -= len(received.pcm) // SAMPLE_BYTES
         if self._lacking <= 0 or len(self._items) >= FEW_ITEMS:
             self._lacking = WINDOW - -self._lacking % WINDOW
@@ -97,34 +95,32 @@ class Backlog:
         while not self._is_awake:
             await self._detector.park()
         item = self._items.popleft()
-        taken = self._chunk(item) if isinstance(item, AudioReceived) else item
+        taken = self._chunk(item) if isinstance(item, bytes) else item
         self._is_awake = bool(self._items)
         self._full.unpark_all()
         return taken
 
-    def _chunk(self, first: AudioReceived) -> AudioChunk:
+    def _chunk(self, first: bytes) -> AudioChunk:
         """The audio that waits, as much of it as goes into one piece."""
-        pieces, n_bytes = [first], len(first.pcm)
-        while self._items and isinstance(following := self._items[0], AudioReceived):
-            n_bytes += len(following.pcm)
+        pieces, n_bytes = [first], len(first)
+        while self._items and isinstance(following := self._items[0], bytes):
+            n_bytes += len(following)
             if n_bytes > LONGEST_CHUNK * SAMPLE_BYTES:
                 break
             pieces.append(following)
             self._items.popleft()
-        samples = from_pcm16(b"".join([piece.pcm for piece in pieces]))
+        samples = from_pcm16(b"".join(pieces))
         start, self._position = self._position, self._position + len(samples)
         self._n_bytes -= len(samples) * SAMPLE_BYTES
-        return AudioChunk(samples, start, pieces[-1].through_seq)
+        return AudioChunk(samples, start)
 
     def _wake(self) -> None:
         self._is_awake = True
         self._detector.unpark_all()
 
 
-def _pieces(received: AudioReceived, before: int) -> Iterator[AudioReceived]:
-    """Cut audio into pieces; all but the last cover no frame beyond those covered ``before``."""
+def _pieces(pcm16: bytes) -> Iterator[bytes]:
+    """Audio in pieces of at most a chunk."""
     length = LONGEST_CHUNK * SAMPLE_BYTES
-    for first in range(0, len(received.pcm), length):
-        is_last = first + length >= len(received.pcm)
-        through_seq = received.through_seq if is_last else before
-        yield AudioReceived(received.pcm[first : first + length], through_seq)
+    for first in range(0, len(pcm16), length):
+        yield pcm16[first : first + length]

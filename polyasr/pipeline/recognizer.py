@@ -16,7 +16,7 @@ from polyasr.pipeline.segmenter import (
     Segmenter,
     SegmentTimeline,
 )
-from polyasr.pipeline.text import glue, join, without_last_marks, words
+from polyasr.pipeline.text import glue, without_last_marks, words
 from polyasr.pipeline.types import (
     Accepted,
     EndOfAudio,
@@ -48,6 +48,12 @@ Heard = Detected | Accepted | Rejected
 
 EAGER = 2 * SAMPLE_RATE
 """So much of a segment is decoded window by window until there is something to show."""
+HIGH_TIME = SAMPLE_RATE * 8 // 10
+"""So much of a segment, pre-roll and all, is heard until its first word is shown as it is: one in
+ten is heard otherwise again and again."""
+JITTER = 0.05
+"""Seconds that audio may come early: half of a usual frame. A partial that were due some ms later
+would otherwise wait for another frame."""
 NOTHING = Hypothesis(text="", language="")
 """What was said in no audio."""
 
@@ -178,6 +184,12 @@ class OpenSegment:
         self._settle()
         return self._hypothesis
 
+    def settle(self) -> bool:
+        """Commit what has been accepted since; whether that is more than before."""
+        before = len(self.committed)
+        self._settle()
+        return len(self.committed) > before
+
     async def foretell(self, tail: Sequence[Speech], urgency: Urgency) -> Hypothesis:
         """The decode of the audio held with more behind it, which leaves no trace."""
         if not (tail or self.news):
@@ -261,6 +273,7 @@ class Utterance:
         self._engine, self._options = engine, options
         self._segmenter = options.segmenter()
         self._sealed: list[Segment] = []
+        self._sealed_text = ""
         self._open = self._new_segment()
         self._doubtful: deque[Speech] = deque()
         self._end_sample = 0
@@ -268,6 +281,7 @@ class Utterance:
         self._is_quiet = False
         self._show_now = False
         self._partial_at = float("-inf")
+        self._shown = Partial("", "", "", 0)
 
     async def hear(
         self, event: Speech | Silence | Endpoint | Accepted | Rejected | Flush | Mark
@@ -312,7 +326,7 @@ class Utterance:
         if self._show_now or (self._is_eager and self._open.news >= WINDOW):
             return True
         enough = self._open.news >= self._options.partial_min_delta
-        return enough and now - self._partial_at >= self._options.partial_interval
+        return enough and now - self._partial_at >= self._options.partial_interval - JITTER
 
     async def partial(self, now: float) -> Partial:
         """The text so far, from a hypothesis over all the audio so far."""
@@ -321,15 +335,24 @@ class Utterance:
         if self._is_quiet:
             text = self._holdback.show_all(decoded)
         else:
-            text = self._holdback.show(decoded, self._open.standing)
-        return self._with(text, decoded.language, self._end_sample)
+            text = self._holdback.show(decoded, self._least_standing)
+        self._shown = self._with(text, decoded.language, self._end_sample)
+        return self._shown
+
+    def promise(self) -> Partial | None:
+        """The last partial again, once more of it is settled, which takes no other decode."""
+        promises = self._options.partials and self._options.append_only
+        if not (promises and self._open.settle()):
+            return None
+        text, shown = "".join(self._holdback.shown), self._shown
+        return self._with(text, shown.language, shown.end_sample)
 
     async def finish(self, end: EndOfAudio) -> Sequence[Result]:
         """Seal what is open and answer the stop; coverage only where all audio came."""
         sealed = await self._seal(self._new_segment(), self._options.final)
         segments = tuple(segment for segment in self._sealed if segment.text)
         final = Final(
-            text=join(segment.text for segment in segments),
+            text=self._sealed_text,
             stop_id=end.stop_id,
             recognized_through_seq=end.through_seq if end.complete else None,
             segments=segments,
@@ -350,7 +373,11 @@ class Utterance:
             if cut is not None:
                 told += await self._seal(self._open.split(cut), self._options.sealing)
                 held -= cut
-            self._open.accepted = held + len(piece.samples)
+            held += len(piece.samples)
+            self._open.accepted = held
+            cut = self._segmenter.at_lull(self._open.timeline, piece, held)
+            if cut is not None:
+                told += await self._seal(self._open.split(cut), self._options.sealing)
         return told
 
     def _take_back(self, rejected: Rejected) -> None:
@@ -380,10 +407,15 @@ class Utterance:
         """Whether somebody has just begun to speak and sees nothing of it yet."""
         return not self._holdback.shown and self._open.timeline.length <= EAGER
 
+    @property
+    def _least_standing(self) -> int:
+        """How many of the hypothesis' first words may be shown; one when it is high time."""
+        waits = not self._holdback.shown and self._open.timeline.length >= HIGH_TIME
+        return max(self._open.standing, int(waits))
+
     def _with(self, shown: str, language: str, end_sample: int) -> Partial:
         """The text so far, with this of the open segment."""
-        sealed = join(segment.text for segment in self._sealed)
-        settled = self._open.committed
+        sealed, settled = self._sealed_text, self._open.committed
         committed = sealed + glue(sealed, settled) + settled
         text = sealed + glue(sealed, shown) + shown
         return Partial(
@@ -411,6 +443,7 @@ class Utterance:
         finally:
             ending.close()
         self._sealed.append(segment)
+        self._sealed_text += glue(self._sealed_text, segment.text) + segment.text
         is_split = self._open.timeline.length > 0
         self._holdback = self._holdback.split(segment.text) if is_split else HoldBack()
         return [segment] if segment.text else []
@@ -445,6 +478,8 @@ async def recognize(
                     await tell(await utterance.hear(each))
                 if utterance.partial_is_due(trio.current_time()):
                     await tell([await utterance.partial(trio.current_time())])
+                elif (promised := utterance.promise()) is not None:
+                    await tell([promised])
     finally:
         utterance.close()
 

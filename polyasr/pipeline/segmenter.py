@@ -1,9 +1,9 @@
 """Segments: what is decoded as one piece.
 
 A segment gathers passages. It is sealed at the first pause once it holds 8 s, so that short
-passages ("yes", "stop") join their neighbours instead of being decoded alone, and at 30 s, when
-nobody pauses, at the quietest point of the last 5 s. The rule sees the audio alone: stream and
-batch cut at the same samples.
+passages ("yes", "stop") join their neighbours instead of being decoded alone; from 24 s on at the
+first window without voice, a breath; and at 30 s, when there is none, at the quietest point of the
+last 5 s. The rule sees the audio alone: stream and batch cut at the same samples.
 """
 
 from __future__ import annotations
@@ -123,6 +123,20 @@ class Segmenter:
     def at_pause(self, segment: SegmentTimeline) -> bool:
         """Whether a pause here seals the segment."""
         return segment.length >= self._seal_at_pause
+
+    def at_lull(
+        self, segment: SegmentTimeline, piece: Speech, held: int | None = None
+    ) -> int | None:
+        """Where to cut in the piece that came last, None: nowhere.
+
+        What is said behind `earliest_cut` is promised only when it has been cut, so the first good
+        place is taken rather than the best. ``held`` as for `forced`.
+        """
+        held = segment.length if held is None else held
+        start = held - len(piece.samples)
+        if piece.is_voiced or start < self.earliest_cut or len(piece.samples) < LULL_HOPS * HOP:
+            return None
+        return segment.quietest(start, held)
 
     def forced(
         self, segment: SegmentTimeline, incoming: int, held: int | None = None

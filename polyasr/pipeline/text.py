@@ -13,8 +13,7 @@ _UNSPACED = (
     r"\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
     r"\u3000-\u3004\u3008-\u3020\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # marks
 )
-_ENDS_UNSPACED = re.compile(f"[{_UNSPACED}]$")
-_BEGINS_UNSPACED = re.compile(f"^[{_UNSPACED}]")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _WORD = re.compile(f"\\s*(?:[{_UNSPACED}]|[^\\s{_UNSPACED}]+)")
 _LAST_SPACE = re.compile(r"\s+(?=\S*$)")
 
@@ -34,13 +33,12 @@ def glue(left: str, right: str) -> str:
     """What stands between two texts that are joined."""
     if not left or not right:
         return ""
-    unspaced = _ENDS_UNSPACED.search(left) and _BEGINS_UNSPACED.search(right)
-    return "" if unspaced else " "
+    return "" if begins_unspaced(left[-1]) and begins_unspaced(right) else " "
 
 
 def begins_unspaced(text: str) -> bool:
     """Whether it begins with Han, kana or a full-width mark, which no space parts from others."""
-    return _BEGINS_UNSPACED.match(text) is not None
+    return _IS_UNSPACED.match(text) is not None
 
 
 def words(text: str) -> list[str]:

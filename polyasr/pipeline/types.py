@@ -40,7 +40,6 @@ class AudioChunk:
 
     samples: Samples
     start_sample: int
-    through_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,6 @@ class Speech:
 
     samples: Samples
     start_sample: int
-    through_seq: int
     is_voiced: bool = True
     is_doubtful: bool = False
 
@@ -76,7 +74,6 @@ class Silence:
     """Audio up to ``end_sample`` was heard and holds nothing to recognize."""
 
     end_sample: int
-    through_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,6 @@ class Endpoint:
     """A pause ended a passage at ``end_sample``."""
 
     end_sample: int
-    through_seq: int
 
 
 @dataclass(frozen=True, slots=True)

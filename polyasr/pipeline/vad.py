@@ -8,7 +8,6 @@ so that passages depend on the audio alone and never on how it arrived.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -56,7 +55,6 @@ class Window:
 
     samples: Samples
     start_sample: int
-    through_seq: int
 
     @property
     def end_sample(self) -> int:
@@ -69,13 +67,10 @@ class Windower:
     def __init__(self) -> None:
         self._held: Samples = np.empty(0, np.float32)
         self._start = 0
-        self._through_seq = 0
-        self._frame_ends: deque[tuple[int, int]] = deque()
 
     def push(self, chunk: AudioChunk) -> list[Window]:
         """Add audio; return the windows it completes."""
         self._held = np.concatenate([self._held, chunk.samples])
-        self._frame_ends.append((chunk.start_sample + len(chunk.samples), chunk.through_seq))
         return [self._cut(WINDOW) for _ in range(len(self._held) // WINDOW)]
 
     def finish(self) -> list[Window]:
@@ -85,15 +80,12 @@ class Windower:
     @property
     def rest(self) -> list[Window]:
         """What ``finish`` would return, left where it is."""
-        through_seq = self._frame_ends[-1][1] if self._frame_ends else self._through_seq
-        return [Window(self._held, self._start, through_seq)] if len(self._held) else []
+        return [Window(self._held, self._start)] if len(self._held) else []
 
     def _cut(self, length: int) -> Window:
         samples, self._held = self._held[:length], self._held[length:]
         start, self._start = self._start, self._start + length
-        while self._frame_ends and self._frame_ends[0][0] <= self._start:
-            self._through_seq = self._frame_ends.popleft()[1]
-        return Window(samples, start, self._through_seq)
+        return Window(samples, start)
 
 
 class Endpointer:
@@ -144,16 +136,16 @@ class Endpointer:
 
     def _end(self, window: Window) -> Endpoint:
         self.in_passage = False
-        return Endpoint(window.end_sample, window.through_seq)
+        return Endpoint(window.end_sample)
 
     def _drop_pre_roll(self) -> Iterator[Silence]:
         if self._pre_roll is not None:
-            yield Silence(self._pre_roll.end_sample, self._pre_roll.through_seq)
+            yield Silence(self._pre_roll.end_sample)
             self._pre_roll = None
 
 
 def _speech(window: Window, is_voiced: bool) -> Speech:
-    return Speech(window.samples, window.start_sample, window.through_seq, is_voiced)
+    return Speech(window.samples, window.start_sample, is_voiced)
 
 
 async def detect_speech(

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import trio
 
-from bench.batch import command
+from bench.batch import command, sizes
 from bench.batch.measure import film, latencies, throughput
 from bench.batch.report import report
 from bench.batch.results import BatchResult, Film, Latency, Throughput, read, write
 from bench.batch.upstream import Upstream
-from bench.dictation.corpus import Clip
+from bench.dictation.corpus import Clip, Recipe, synthesized
 from bench.documents import BadResult
+from bench.models import Models
 from bench.results import Host
-from polyasr.samples import Samples
+from bench.tally import Tally
+from polyasr.samples import Samples, from_pcm16
 from tests.fakes import ScriptedEngine, silence, tone
 from tests.routes.conftest import serving
 
@@ -84,6 +87,28 @@ async def test_both_are_measured_in_turn_and_the_warm_up_does_not_count() -> Non
     assert found[3].cpu == (3.0, 3.0, 3.0)
     assert found[3].speed == pytest.approx((1.71, 1.71, 1.71))
     assert all(cpu is not None and cpu >= 0 for cpu in found[0].cpu)
+
+
+def test_random_weights_write_the_same_either_way() -> None:
+    """Three tokens a second of what is decoded, and an end; the pipeline leaves silence out."""
+    models = Models("tiny", "float32", "cpu")
+    clips = synthesized(Recipe(2, 10))
+    found = sizes.throughput(models, clips, [1, 2], 2, ignore)
+    assert [(each.system, each.files) for each in found] == [
+        ("polyasr", 1),
+        ("qwen-asr", 1),
+        ("polyasr", 2),
+        ("qwen-asr", 2),
+    ]
+    for each in found:
+        assert each.errors is None
+        assert each.audio == pytest.approx(sum(clip.seconds for clip in clips[: each.files]))
+        assert len(each.seconds) == len(each.cpu) == 2
+    tally = Tally()
+    recognizer = sizes.ScriptedRecognizer(models, tally)
+    trio.run(sizes.transcribed, recognizer, [from_pcm16(clip.pcm16) for clip in clips])
+    n_words = 3 * sum(clip.seconds for clip in clips)
+    assert 0.8 * n_words < len(tally.written) <= n_words + 4
 
 
 async def test_a_film_is_as_long_as_asked_for_and_its_first_text_comes_before_its_end() -> None:

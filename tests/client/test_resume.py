@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from polyasr.client import DictationFailed, Restarted, ServerUnreachable
 from polyasr.client.capture import FRAME_BYTES, Capture
 from polyasr.client.dictation import dictate_over, speak
-from polyasr.client.link import STALL_SEC
+from polyasr.client.link import STALL_SEC, Told
 from polyasr.pipeline.config import DictationConfig
 from polyasr.pipeline.registry import open_sessions
 from polyasr.pipeline.types import Hypothesis
@@ -161,7 +161,7 @@ async def test_a_segment_is_told_once_though_a_resumed_session_tells_it_again(
     ):
         await dictation.send(tone(1.0))
         await dictation.flush("f")
-        told = []
+        told = list[Told]()
         while not isinstance(event := await anext(dictation), Flushed):
             told.append(event)
         net.cut()

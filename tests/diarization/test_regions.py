@@ -22,7 +22,7 @@ def regions(pattern: str) -> list[Region]:
     found: list[Region] = []
     for number, sign in enumerate(pattern):
         samples = np.full(WINDOW, number, np.float32)
-        found += finder.push(Window(samples, number * WINDOW, 0), float(sign == "#"))
+        found += finder.push(Window(samples, number * WINDOW), float(sign == "#"))
     return [*found, *finder.finish()]
 
 

@@ -63,7 +63,7 @@ def pieces(samples: Samples, at: int, *, doubtful: bool = False) -> list[Speech]
     """Windows of a passage that begins there."""
     whole = np.pad(samples, (0, -len(samples) % WINDOW))
     return [
-        Speech(window, at + number * WINDOW, 0, is_doubtful=doubtful)
+        Speech(window, at + number * WINDOW, is_doubtful=doubtful)
         for number, window in enumerate(whole.reshape(-1, WINDOW))
     ]
 
@@ -138,7 +138,7 @@ def test_whatever_is_cut_paused_rejected_or_flushed_what_is_committed_stays(
         asked += ending in ("flush", "mark")
         at = end
         if ending == "pause":
-            events.append(Endpoint(end, 0))
+            events.append(Endpoint(end))
             at += 10 * WINDOW
     told = heard(tiny, events, True, every)
     assert_contract(told)
@@ -186,7 +186,7 @@ def test_streamed_sentences_have_the_word_error_of_offline_ones(
 @pytest.mark.parametrize("language", ["English"])
 def test_a_pause_commits_all_that_was_said(tiny: QwenTorch, spoken: Spoken, language: str) -> None:
     passage = pieces(spoken[0][1], 0)
-    told = heard(tiny, [*passage, Endpoint(passage[-1].end_sample, 0)])
+    told = heard(tiny, [*passage, Endpoint(passage[-1].end_sample)])
     last = [result for result in told if isinstance(result, Partial)][-1]
     assert last.committed == last.text.rstrip(".?!")
     assert last.language == language

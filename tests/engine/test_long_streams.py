@@ -46,9 +46,9 @@ async def test_a_step_after_ten_minutes_costs_what_one_costs_after_ten_seconds(
     for at in range(0, 600 * SAMPLE_RATE, STEP):
         piece = np.resize(np.roll(speech, -at), STEP)
         for start in range(0, STEP, SAMPLE_RATE):
-            await utterance.hear(Speech(piece[start : start + SAMPLE_RATE], at + start, 0))
+            await utterance.hear(Speech(piece[start : start + SAMPLE_RATE], at + start))
         if at // STEP % 7 == 6:
-            await utterance.hear(Endpoint(at + STEP, 0))
+            await utterance.hear(Endpoint(at + STEP))
         backend.encoded_frames = backend.positions = 0
         partial = await utterance.partial(0)
         costs.append((backend.encoded_frames, backend.positions))

@@ -87,5 +87,5 @@ async def test_what_has_piled_up_is_taken_in_pieces_of_up_to_a_second() -> None:
     backlog.end(End("s", 25, True))
     await taker.run()
     chunks = [item for item in taker.taken if isinstance(item, AudioChunk)]
-    assert [(c.start_sample, c.through_seq) for c in chunks] == [(0, 10), (16000, 20), (32000, 25)]
+    assert [c.start_sample for c in chunks] == [0, 16_000, 32_000]
     assert np.array_equal(np.concatenate([c.samples for c in chunks]), from_pcm16(pcm))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,8 +13,17 @@ from trio.testing import wait_all_tasks_blocked
 from polyasr.errors import InferenceFailed, UnsupportedAudio
 from polyasr.pipeline import batch
 from polyasr.pipeline.batch import UNDER_WAY
-from polyasr.pipeline.recognizer import RecognizerOptions
-from polyasr.pipeline.types import Hypothesis, Segment, Urgency
+from polyasr.pipeline.recognizer import Heard, RecognizerOptions, recognize
+from polyasr.pipeline.types import (
+    AudioChunk,
+    EndOfAudio,
+    Final,
+    Hypothesis,
+    Result,
+    Segment,
+    Urgency,
+)
+from polyasr.pipeline.vad import detect_speech
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
 from tests.fakes import Asked, HeldModel, ScriptedEngine, silence, tone
 
@@ -61,6 +71,29 @@ async def test_speech_without_a_pause_is_cut_before_it_grows_too_long() -> None:
     assert [len(asked.samples) <= 30 * SAMPLE_RATE for asked in engine.asked] == [True] * 3
     assert sum(len(asked.samples) for asked in engine.asked) == len(samples)
     assert len(transcript.segments) == 3
+
+
+async def test_a_breath_after_24_s_ends_a_segment_in_a_dictation_as_in_a_recording() -> None:
+    samples = from_pcm16(tone(26) + silence(0.4) + tone(27) + silence(0.4) + tone(3))
+    recording = await batch.transcribe(ScriptedEngine(), blocks_of(samples), OPTIONS)
+    bounds = [(segment.start, segment.end) for segment in recording.segments]
+    assert [round(end / SAMPLE_RATE) for _, end in bounds] == [26, 53, 57]
+    assert bounds == await dictated_bounds(samples)
+
+
+async def dictated_bounds(samples: Samples) -> list[tuple[int, int]]:
+    """Where the segments of a dictation begin and end."""
+    engine = ScriptedEngine()
+    to_vad, audio = trio.open_memory_channel[AudioChunk | EndOfAudio](2)
+    to_recognizer, heard = trio.open_memory_channel[Heard](math.inf)
+    to_client, results = trio.open_memory_channel[Result](math.inf)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(detect_speech, engine.open_detector(), audio, to_recognizer)
+        nursery.start_soon(recognize, engine, OPTIONS, heard, to_client)
+        await to_vad.send(AudioChunk(samples, 0))
+        await to_vad.send(EndOfAudio("s", 0, complete=True))
+        (final,) = [result async for result in results if isinstance(result, Final)]
+    return [(segment.start, segment.end) for segment in final.segments]
 
 
 async def asked_for(engine: ScriptedEngine, number: int) -> None:

@@ -1,6 +1,7 @@
 """The recognizer over a scripted model that hears one word in each half second."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import trio
 from polyasr.errors import InferenceFailed
 from polyasr.pipeline.recognizer import Heard, RecognizerOptions, Utterance, recognize
 from polyasr.pipeline.types import (
+    Accepted,
     EndOfAudio,
     Endpoint,
     Final,
@@ -49,12 +51,13 @@ async def one_word_each_half_second(asked: Asked) -> Hypothesis:
     return Hypothesis(text, "English", tuple(range(heard)), (-0.01,) * heard, pieces)
 
 
+def speech_of(windows: int, start: int = 0) -> list[Speech]:
+    places = range(start, start + windows * WINDOW, WINDOW)
+    return [Speech(np.ones(WINDOW, np.float32), at) for at in places]
+
+
 def passage(start: int, windows: int) -> list[Heard]:
-    end = start + windows * WINDOW
-    pieces: list[Heard] = [
-        Speech(np.ones(WINDOW, np.float32), at, 0) for at in range(start, end, WINDOW)
-    ]
-    return [*pieces, Endpoint(end, 0)]
+    return [*speech_of(windows, start), Endpoint(start + windows * WINDOW)]
 
 
 async def hear(utterance: Utterance, events: list[Heard]) -> None:
@@ -140,7 +143,7 @@ async def test_partials_wait_for_new_audio_and_for_the_interval(engine: Scripted
     await utterance.partial(now=10.0)
     await hear(utterance, speech[12:16])
     assert not utterance.partial_is_due(now=10.5)
-    assert utterance.partial_is_due(now=10.7)
+    assert utterance.partial_is_due(now=10.58)
 
 
 async def test_who_begins_to_speak_is_heard_window_by_window_until_something_is_shown(
@@ -153,6 +156,22 @@ async def test_who_begins_to_speak_is_heard_window_by_window_until_something_is_
         if utterance.partial_is_due(0.16 * now):
             shown.append((await utterance.partial(0.16 * now)).text)
     assert shown == ["", "", "", "", "one"]
+
+
+async def test_a_first_word_that_is_heard_otherwise_each_time_is_shown_when_it_is_high_time() -> (
+    None
+):
+    numbers = itertools.count(1)
+
+    async def changing(asked: Asked) -> Hypothesis:
+        return Hypothesis(f"word{next(numbers)}", "English")
+
+    utterance = Utterance(ScriptedEngine(changing), RecognizerOptions())
+    shown = []
+    for now, piece in enumerate(speech_of(6)):
+        await hear(utterance, [piece])
+        shown.append((await utterance.partial(0.16 * now)).text)
+    assert shown == ["", "", "", "", "word5", "word5"]
 
 
 async def test_noise_in_which_nothing_is_said_is_not_decoded_window_by_window() -> None:
@@ -185,18 +204,34 @@ async def test_words_that_survive_new_audio_are_committed(engine: ScriptedEngine
     assert partial.end_sample == 16 * WINDOW
 
 
+async def test_what_is_accepted_later_is_promised_without_another_decode(
+    engine: ScriptedEngine,
+) -> None:
+    utterance = Utterance(engine, RecognizerOptions(append_only=True))
+    speech = [replace(piece, is_doubtful=True) for piece in speech_of(16)]
+    await hear(utterance, [*speech[:8]])
+    await utterance.partial(0.0)
+    await hear(utterance, [*speech[8:]])
+    partial = await utterance.partial(1.0)
+    assert (partial.committed, utterance.promise()) == ("", None)
+    await hear(utterance, [Accepted(8 * WINDOW)])
+    assert utterance.promise() == replace(partial, committed="one two", tentative=" three four")
+    assert utterance.promise() is None
+    assert len(engine.asked) == 2
+
+
 async def test_nothing_new_is_not_decoded_again(engine: ScriptedEngine) -> None:
     utterance = Utterance(engine, RecognizerOptions())
     await hear(utterance, passage(0, 10))
     await utterance.partial(0.0)
-    await hear(utterance, [Silence(50 * WINDOW, 3)])
+    await hear(utterance, [Silence(50 * WINDOW)])
     await finish(utterance)
     assert len(engine.asked) == 1
 
 
 async def test_silence_is_an_empty_final_with_coverage(engine: ScriptedEngine) -> None:
     utterance = Utterance(engine, RecognizerOptions())
-    await hear(utterance, [Silence(50 * WINDOW, 7)])
+    await hear(utterance, [Silence(50 * WINDOW)])
     assert await finish(utterance) == Final("", "s", recognized_through_seq=7)
     assert engine.asked == []
 

@@ -4,11 +4,11 @@ import pytest
 from polyasr.pipeline.segmenter import HOP, LONGEST, Segmenter, SegmentTimeline
 from polyasr.pipeline.types import Speech
 from polyasr.pipeline.vad import WINDOW
-from polyasr.samples import SAMPLE_RATE
+from polyasr.samples import SAMPLE_RATE, Samples
 
 
 def speech(start: int, n_samples: int, level: float = 0.1) -> Speech:
-    return Speech(np.full(n_samples, level, np.float32), start, 0)
+    return Speech(np.full(n_samples, level, np.float32), start)
 
 
 def two_passages() -> SegmentTimeline:
@@ -72,6 +72,27 @@ def test_without_a_pause_the_quietest_point_of_the_last_seconds_is_cut() -> None
     timeline.append(speech(quiet + 10 * HOP, LONGEST - quiet - 10 * HOP))
     assert segmenter.forced(timeline, 0) is None
     assert segmenter.forced(timeline, WINDOW) == pytest.approx(quiet + 5 * HOP, abs=HOP)
+
+
+def test_from_24_s_on_a_breath_is_cut_at_its_quietest_point() -> None:
+    segmenter, timeline = Segmenter(8 * SAMPLE_RATE), SegmentTimeline()
+
+    def cut_in(samples: Samples, *, is_voiced: bool) -> int | None:
+        piece = Speech(samples, timeline.length, is_voiced)
+        timeline.append(piece)
+        return segmenter.at_lull(timeline, piece)
+
+    even = np.full(WINDOW, 0.1, np.float32)
+    breath = np.concatenate([even[: 4 * HOP], 0.1 * even[4 * HOP :]])
+    while timeline.length + WINDOW < segmenter.earliest_cut:
+        assert cut_in(even, is_voiced=False) is None
+    assert cut_in(even, is_voiced=False) is None
+    assert cut_in(even, is_voiced=True) is None
+    begin = timeline.length
+    assert segmenter.earliest_cut <= begin < 24.5 * SAMPLE_RATE
+    cut = cut_in(breath, is_voiced=False)
+    assert cut is not None
+    assert begin + 8 * HOP <= cut <= begin + 12 * HOP
 
 
 def test_a_shorter_segment_is_cut_at_the_quietest_point_of_its_last_third() -> None:

@@ -38,11 +38,10 @@ class TwoVoices(FakeEncoder):
 def passage(start: int, seconds: float, voice: int) -> list[Detected]:
     windows = round(seconds * SAMPLE_RATE / WINDOW)
     pieces: list[Detected] = [
-        Speech(np.full(WINDOW, 0.1 * voice, np.float32), start + i * WINDOW, 0)
-        for i in range(windows)
+        Speech(np.full(WINDOW, 0.1 * voice, np.float32), start + i * WINDOW) for i in range(windows)
     ]
     end = start + windows * WINDOW
-    return [*pieces, Endpoint(end, 0)]
+    return [*pieces, Endpoint(end)]
 
 
 async def filtered(events: list[Detected], encoder: TwoVoices | None = None) -> list[Heard]:
@@ -101,7 +100,7 @@ def pieces(*turns: tuple[float, int]) -> list[Detected]:
         voice for seconds, voice in turns for _ in range(round(seconds * SAMPLE_RATE / WINDOW))
     ]
     return [
-        Speech(np.full(WINDOW, 0.1 * voice, np.float32), i * WINDOW, 0)
+        Speech(np.full(WINDOW, 0.1 * voice, np.float32), i * WINDOW)
         for i, voice in enumerate(voices)
     ]
 
@@ -109,7 +108,7 @@ def pieces(*turns: tuple[float, int]) -> list[Detected]:
 def ends(speech: list[Detected]) -> Endpoint:
     last = speech[-1]
     assert isinstance(last, Speech)
-    return Endpoint(last.end_sample, 0)
+    return Endpoint(last.end_sample)
 
 
 async def test_who_cuts_in_without_a_pause_is_cut_out_from_where_to_where_they_speak() -> None:
@@ -179,7 +178,7 @@ def test_every_piece_gets_one_verdict_in_order_and_before_what_ends_it(
             assert isinstance(each, Speech)
             sent.append(replace(each, start_sample=at))
             at += WINDOW
-        sent.append(Flush("", 0) if ending == "flush" else Endpoint(at, 0))
+        sent.append(Flush("", 0) if ending == "flush" else Endpoint(at))
         at += 0 if ending == "flush" else 8 * WINDOW
     doubtful: list[Speech] = []
     for event in trio.run(filtered, sent):

@@ -50,7 +50,7 @@ async def detect(samples: NDArray[np.float32], piece: int = 1600) -> list[Detect
         with to_vad:
             for start in range(0, len(samples), piece):
                 part = samples[start : start + piece]
-                await to_vad.send(AudioChunk(part, start, start // piece + 1))
+                await to_vad.send(AudioChunk(part, start))
             await to_vad.send(END)
 
     async with trio.open_nursery() as nursery:
@@ -103,7 +103,7 @@ async def through(items: list[Audio]) -> tuple[list[Detected], list[SpeechChange
 
 
 async def test_a_voice_starts_and_stops_at_the_windows_it_is_in() -> None:
-    chunk = AudioChunk(audio("..#.##.....#"), 0, 1)
+    chunk = AudioChunk(audio("..#.##.....#"), 0)
     _, changes = await through([chunk, END])
     assert changes == [
         SpeechChange(True, 2 * WINDOW),
@@ -115,17 +115,15 @@ async def test_a_voice_starts_and_stops_at_the_windows_it_is_in() -> None:
 
 async def test_a_flush_ends_the_window_and_the_passage_goes_on_behind_it() -> None:
     half = WINDOW // 2
-    first = AudioChunk(audio("..#", tail=half), 0, 3)
-    later = AudioChunk(np.ones(half + WINDOW, np.float32), 3 * WINDOW + half, 7)
+    first = AudioChunk(audio("..#", tail=half), 0)
+    later = AudioChunk(np.ones(half + WINDOW, np.float32), 3 * WINDOW + half)
     events, _ = await through([first, Flush("f", 3), later, END])
     assert "".join("f" if isinstance(e, Flush) else drawn([e]) for e in events) == "_sssfss|$"
-    bounds = [
-        (e.start_sample, e.end_sample, e.through_seq) for e in events if isinstance(e, Speech)
-    ]
+    bounds = [(e.start_sample, e.end_sample) for e in events if isinstance(e, Speech)]
     assert bounds[2:] == [
-        (3 * WINDOW, 3 * WINDOW + half, 3),
-        (3 * WINDOW + half, 4 * WINDOW + half, 3),
-        (4 * WINDOW + half, 5 * WINDOW, 7),
+        (3 * WINDOW, 3 * WINDOW + half),
+        (3 * WINDOW + half, 4 * WINDOW + half),
+        (4 * WINDOW + half, 5 * WINDOW),
     ]
 
 
@@ -136,8 +134,8 @@ async def test_a_mark_tells_the_speech_that_has_come_and_changes_nothing(
     before: str, tail: int
 ) -> None:
     samples = audio(before, tail=WINDOW // 2)
-    rest = AudioChunk(np.ones(WINDOW, np.float32), len(samples), 9)
-    first = AudioChunk(samples, 0, 5)
+    rest = AudioChunk(np.ones(WINDOW, np.float32), len(samples))
+    first = AudioChunk(samples, 0)
     events, _ = await through([first, Mark("m", 5), rest, END])
     (mark,) = [e for e in events if isinstance(e, Mark)]
     assert len(mark.tail) == tail
@@ -150,11 +148,6 @@ async def test_the_last_window_is_judged_though_it_is_short() -> None:
     events = await detect(audio("..", tail=100))
     assert drawn(events) == "_ss|$"
     assert sum(len(e.samples) for e in events if isinstance(e, Speech)) == WINDOW + 100
-
-
-async def test_a_window_covers_only_frames_that_lie_wholly_before_its_end() -> None:
-    events = await detect(audio("###"), piece=2000)
-    assert [e.through_seq for e in events if isinstance(e, Speech)] == [1, 2, 4]
 
 
 @given(

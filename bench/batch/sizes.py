@@ -1,0 +1,150 @@
+"""Recordings at the model's true sizes: random weights and scripted answers, in one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import trio
+
+from bench.batch.results import Throughput
+from bench.dictation.corpus import Clip
+from bench.models import Models
+from bench.scripted import ScriptedBackend
+from bench.tally import Tally
+from polyasr.engine.backend import Backend, Decoding, Extend
+from polyasr.engine.packing import Packing
+from polyasr.engine.recognition import SegmentRecognition, SegmentState
+from polyasr.engine.silero import Silero, SileroDetector
+from polyasr.engine.thread import ModelThread
+from polyasr.pipeline.batch import transcribe
+from polyasr.pipeline.recognizer import RecognizerOptions
+from polyasr.pipeline.types import Hypothesis, Recognition, SpeechDetector, Urgency
+from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
+
+Progress = Callable[[str], object]
+
+OPTIONS = RecognizerOptions(language="English")
+
+
+def throughput(
+    models: Models,
+    clips: Sequence[Clip],
+    counts: Sequence[int],
+    repeats: int,
+    told: Progress,
+) -> tuple[Throughput, ...]:
+    """So many of the clips at once: through this project's pipeline, speech detection and all, and
+    as one batch through ``generate`` of ``qwen-asr``, in turn. Either writes three tokens for each
+    second of what it decodes."""
+    recordings = [from_pcm16(clip.pcm16) for clip in clips]
+    ways = {"polyasr": _transcribe, "qwen-asr": _generate}
+    for name, way in ways.items():
+        told(f"warming up: {name}")
+        way(models, recordings[:1])
+    found = []
+    for count in counts:
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        cpu: dict[str, list[float]] = {name: [] for name in ways}
+        for repeat in range(repeats):
+            for name, way in ways.items():
+                told(f"{count} at once, {repeat + 1} of {repeats}: {name}")
+                began, computed = time.perf_counter(), time.process_time()
+                way(models, recordings[:count])
+                seconds[name].append(time.perf_counter() - began)
+                cpu[name].append(time.process_time() - computed)
+        audio = sum(map(len, recordings[:count])) / SAMPLE_RATE
+        found += [
+            Throughput(name, count, audio, tuple(seconds[name]), tuple(cpu[name]), errors=None)
+            for name in ways
+        ]
+    return tuple(found)
+
+
+def _transcribe(models: Models, recordings: Sequence[Samples]) -> None:
+    trio.run(transcribed, ScriptedRecognizer(models, Tally()), recordings)
+
+
+def _generate(models: Models, recordings: Sequence[Samples]) -> None:
+    longest = max(map(len, recordings)) / SAMPLE_RATE
+    n_tokens = len(models.script.answer(0, longest)) + 1
+    models.upstream.generate_all(recordings, "", n_tokens, Tally())
+
+
+async def transcribed(recognizer: ScriptedRecognizer, recordings: Sequence[Samples]) -> None:
+    """All of the recordings, at once, and the threads at an end."""
+    with closing(recognizer):
+        async with trio.open_nursery() as nursery:
+            for samples in recordings:
+                starts = range(0, len(samples), SAMPLE_RATE)
+                blocks = [samples[start : start + SAMPLE_RATE] for start in starts]
+                nursery.start_soon(transcribe, recognizer, iter(blocks), OPTIONS)
+
+
+class ScriptedRecognizer:
+    """The engine's way from audio to text, with a script for what is said."""
+
+    def __init__(self, models: Models, tally: Tally) -> None:
+        self._thread, self._detection = ModelThread(), ModelThread("polyasr-detector")
+        self._packing, self._network = Packing(self._thread), Silero()
+        self._script, self._backend = models.script, _EachItsOwn(models.backend, tally)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._thread.close()
+        self._detection.close()
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """It stays."""
+        return nullcontext()
+
+    def open_detector(self) -> SpeechDetector:
+        """The speech detector, as it is."""
+        return SileroDetector(self._detection, self._network)
+
+    def open_listener(self) -> SpeechDetector:
+        """The same."""
+        return self.open_detector()
+
+    def open_recognition(self, *, language: str | None, context: str) -> Recognition:
+        """A segment of which three tokens a second are written."""
+        return SegmentRecognition(self._decode, language, context)
+
+    async def _decode(
+        self,
+        state: SegmentState,
+        samples: Samples,
+        unchanged: int,
+        committed: str,
+        urgency: Urgency,
+    ) -> Hypothesis:
+        begin = partial(self._begin, state, samples, unchanged, committed)
+        return await self._packing.decode(urgency, begin)
+
+    def _begin(
+        self, state: SegmentState, samples: Samples, unchanged: int, committed: str
+    ) -> tuple[Backend[Any, Any], Decoding]:
+        self._backend.hear(self._script.answer(0, len(samples) / SAMPLE_RATE))
+        return self._backend, state.decoding(self._backend, samples, unchanged, committed)
+
+
+class _EachItsOwn(ScriptedBackend):
+    """What is to be heard when a segment begins is its answer."""
+
+    def __init__(self, backend: Any, tally: Tally) -> None:
+        super().__init__(backend, tally)
+        self._answers: WeakKeyDictionary[Any, list[int]] = WeakKeyDictionary()
+
+    def new_cache(self) -> Any:
+        """An empty cache."""
+        cache = self._backend.new_cache()
+        self._answers[cache] = self._answer
+        return cache
+
+    def _scripted(self, extension: Extend[Any, Any]) -> list[int]:
+        self._answer = self._answers[extension.cache]
+        return super()._scripted(extension)
