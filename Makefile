@@ -24,8 +24,10 @@ soak: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@mkdir -p .cache/bench
-	$(RUN) bench dictation --run 32@1 8x28@8 16x28@16 --ramp --limit 32 \
+	$(RUN) bench dictation --run 32@1 8x28@8 16x28@16 \
 		--out .cache/bench/bench.json --html .cache/bench/bench.html
+	$(RUN) bench dictation --run 8@8 --control 2 --ramp --limit 32 --no-batch \
+		--out .cache/bench/ramp.json --html .cache/bench/ramp.html
 
 lint: $(VENV)/.installed-dev
 	$(RUN) ruff check

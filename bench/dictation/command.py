@@ -90,6 +90,13 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="of the server that is started, like partial_interval_sec=0.4",
     )
     parser.add_argument(
+        "--control",
+        type=int,
+        choices=(1, 2, 3),
+        default=3,
+        help="asked of the server that is started: only 3 tells what is committed (3)",
+    )
+    parser.add_argument(
         "--cold", action="store_true", help="a clip before all others tells of a cold server"
     )
     parser.add_argument("--no-batch", action="store_true", help="ask for no text of the whole")
@@ -171,7 +178,7 @@ async def _measure(
     commit = provenance.commit()
     pace = Pace(arguments.timeout, paced=not arguments.unpaced)
     with ungrouped():
-        async with _systems(arguments.systems, dict(arguments.setting), told) as systems:
+        async with _systems(arguments, told) as systems:
             plan = Plan(
                 systems,
                 corpora,
@@ -208,15 +215,16 @@ async def _measure(
 
 @asynccontextmanager
 async def _systems(
-    given: Sequence[System], settings: dict[str, str], told: Callable[[str], object]
+    arguments: argparse.Namespace, told: Callable[[str], object]
 ) -> AsyncIterator[Sequence[System]]:
-    if given:
-        yield given
+    if arguments.systems:
+        yield arguments.systems
         return
     told("starting a server")
-    async with open_server(**OWN_SETTINGS | settings) as url:
+    async with open_server(**OWN_SETTINGS | dict(arguments.setting)) as url:
         address = url.replace("http", "ws", 1) + "/ws/transcribe"
-        yield [System(OWN, OWN, address)]
+        adapter = OWN if arguments.control == 3 else f"{OWN}{arguments.control}"
+        yield [System(adapter, adapter, address)]
 
 
 def _objective(text: str) -> Objective:

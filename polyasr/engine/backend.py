@@ -98,6 +98,9 @@ class Backend(Protocol[Cache, Embeddings]):
     window_frames: int
     """Mel frames in a window of the encoder, whose attention never leaves it."""
     end_ids: frozenset[int]
+    opening: tuple[int, ...]
+    """What the last answer in a language of its own choice began with, before its text: the draft
+    of a first answer, since people go on in a language. Empty before there was one."""
 
     def prompt(self, context: str, language: str | None) -> Prompt:
         """The prompt; ``context`` is plain text, ``language`` a name to force or None."""

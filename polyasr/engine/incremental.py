@@ -104,6 +104,9 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         generated, regretted = yield from self._answer(open_window, limit, forced)
         self._draft = generated.tokens
         hypothesis = self._backend.parse(generated, self._language)
+        if hypothesis.language and self._language is None:
+            header = len(generated.tokens) - len(hypothesis.tokens)
+            self._backend.opening = generated.tokens[:header]
         return replace(hypothesis, commit_regret=regretted)
 
     def _advance(
@@ -185,7 +188,8 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         have written one of the forced tokens otherwise.
         """
         backend, limit = self._backend, max(limit, forced)
-        draft = self._draft[:limit]
+        draft = self._draft or (backend.opening if self._language is None else ())
+        draft = draft[:limit]
         uncached = self._uncached()
         for piece in uncached[:-1]:  # a pass each, so that others have their turn between them
             yield Extend(self._cache, [piece], 0)

@@ -48,6 +48,7 @@ class QwenTorch:
         self.frontend = MelFrontend(features.mel_filters, features.n_fft, features.hop_length)
         self.window_frames = self._encoder.window_frames
         self.end_ids = _end_ids(wrapper.model, self._tokenizer)
+        self.opening: tuple[int, ...] = ()
         self.languages: tuple[str, ...] = tuple(wrapper.model.get_support_languages() or ())
 
     @classmethod

@@ -27,6 +27,8 @@ class CountingBackend:
         self._backend = backend
         self.encoded_frames = 0
         self.positions = 0
+        self.passes = 0
+        self.opening = backend.opening
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -36,6 +38,7 @@ class CountingBackend:
         return self._backend.encode(windows)
 
     def extend(self, extensions: Sequence[Extension]) -> list[Greedy]:
+        self.passes += 1
         self.positions += sum(len(piece) for each in extensions for piece in each.pieces)
         return self._backend.extend(extensions)
 
@@ -96,6 +99,27 @@ def test_a_step_costs_the_unfinished_window_and_not_the_utterance(
     draft = len(segment.decode(speech, before).tokens)
     assert counting.encoded_frames == len(speech) // 160 - 1600
     assert counting.positions < 13 * 3 + 2 * draft + 20
+
+
+def test_a_first_answer_is_drafted_to_begin_as_the_last_one_did(
+    tiny: QwenTorch, speech: Samples
+) -> None:
+    backend, samples = CountingBackend(tiny), speech[: 3 * SAMPLE_RATE]
+
+    def decoded(language: str | None = None) -> tuple[Hypothesis, int]:
+        backend.passes = 0
+        return IncrementalSegment(backend, language, "").decode(samples, 0), backend.passes
+
+    backend.opening = ()
+    (one, passes), header = decoded(), backend.opening
+    assert len(header) == len(["language", "English", "<asr_text>"])
+    drafted, fewer = decoded()
+    assert_same(drafted, one)
+    assert fewer == passes - len(header)
+    backend.opening = (*header[:1], *header)
+    assert_same(decoded()[0], one)
+    assert backend.opening == header
+    assert decoded("English")[0].text == one.text
 
 
 def test_context_and_a_forced_language_are_kept_through_the_steps(
