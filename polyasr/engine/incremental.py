@@ -190,14 +190,15 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         backend, limit = self._backend, max(limit, forced)
         draft = self._draft or (backend.opening if self._language is None else ())
         draft = draft[:limit]
-        uncached = self._uncached()
-        for piece in uncached[:-1]:  # a pass each, so that others have their turn between them
-            yield Extend(self._cache, [piece], 0)
-            self._cached.append(len(piece))
+        *earlier, last = self._uncached() or [[]]
+        for pieces in earlier:  # a pass each, so that others have their turn between them
+            yield Extend(self._cache, pieces, 0)
+            self._cached += map(len, pieces)
         tail = [] if open_window is None else [open_window]
-        pieces = [*uncached[-1:], *tail, self._prompt.after, draft]
-        greedy = yield Extend(self._cache, pieces, len(draft) + 1)
-        self._cached += map(len, uncached[-1:])
+        greedy = yield Extend(
+            self._cache, [*last, *tail, self._prompt.after, draft], len(draft) + 1
+        )
+        self._cached += map(len, last)
         same = 0
         while same < len(draft) and greedy.tokens[same] == draft[same]:
             same += 1
@@ -223,9 +224,14 @@ class IncrementalSegment(Generic[Cache, Embeddings]):
         self._keep_cached(len(self._windows))
         return Generated(tuple(tokens), tuple(logprobs), reason), same < forced
 
-    def _uncached(self) -> list[Embeddings | tuple[int, ...]]:
-        """What of the prompt and the finished windows the cache lacks."""
+    def _uncached(self) -> list[list[Embeddings | tuple[int, ...]]]:
+        """What of the prompt and the finished windows the cache lacks, by window."""
         windows = [window.embeddings for window in self._windows]
-        if not self._cached:
-            return [self._prompt.before, *windows]
-        return [*windows[len(self._cached) - 1 :]]
+        groups: list[list[Embeddings | tuple[int, ...]]] = []
+        done = len(self._cached) - 1
+        if not self._cached:  # the prompt is short and goes with the first
+            groups.append([self._prompt.before, *windows[:1]])
+            done = 1
+        for window in windows[done:]:
+            groups.append([window])
+        return groups
