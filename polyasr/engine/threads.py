@@ -1,10 +1,15 @@
-"""How many threads torch spreads one operation over, chosen by the size of the model."""
+"""How many threads one operation is spread over: torch's by the size of the model, NumPy's by none.
+
+NumPy's OpenBLAS has threads of its own, which spin between its products. The one of a partial's
+features takes a fraction of a millisecond; spinning for it took as much CPU as all else together.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 ALL = torch.get_num_threads()
 """What torch or OMP_NUM_THREADS chose for this machine."""
@@ -17,7 +22,8 @@ something else: then all wait for the thread that has none."""
 def fit_threads(model: Any) -> None:
     """On the thread that runs the model, a torch module: use as many as it is worth.
 
-    Of several models the one that was loaded last decides.
+    Of several models the one that was loaded last decides. NumPy has one from then on.
     """
+    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
     weights = sum(tensor.numel() for tensor in model.parameters())
     torch.set_num_threads(ALL if weights >= LARGE else 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController
 
 from polyasr.engine import threads
 from polyasr.engine.qwen_torch import QwenTorch
@@ -28,7 +29,10 @@ def test_the_size_of_the_model_decides(monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.get_num_threads() == wanted
 
 
-def test_the_tiny_model_is_run_by_one_thread() -> None:
+def test_the_tiny_model_is_run_by_one_thread_and_so_is_numpy() -> None:
     torch.set_num_threads(2)
+    blas = ThreadpoolController().select(internal_api="openblas")
+    blas.limit(limits=2)
     QwenTorch.load(TINY, "cpu", "float32")
     assert torch.get_num_threads() == 1
+    assert {library["num_threads"] for library in blas.info()} <= {1}

@@ -1,6 +1,7 @@
 """The recognizer over a scripted model that hears one word in each half second."""
 
 import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -227,6 +228,27 @@ async def test_nothing_new_is_not_decoded_again(engine: ScriptedEngine) -> None:
     await hear(utterance, [Silence(50 * WINDOW)])
     await finish(utterance)
     assert len(engine.asked) == 1
+
+
+async def test_a_partial_costs_the_same_after_an_hour() -> None:
+    """A ratio, and generous: joined anew each time, the text made it five hundred."""
+
+    async def a_sentence(asked: Asked) -> Hypothesis:
+        return Hypothesis("It is what it is and nothing more than that.", "English")
+
+    async def seconds_a_partial(utterance: Utterance) -> float:
+        began = time.perf_counter()
+        for _ in range(100):
+            await utterance.partial(0.0)
+        return time.perf_counter() - began
+
+    utterance = Utterance(ScriptedEngine(a_sentence), RecognizerOptions())
+    costs = []
+    for n_segments in (1, 450):
+        for _ in range(n_segments):
+            await hear(utterance, passage(0, 51))
+        costs.append(min([await seconds_a_partial(utterance) for _ in range(3)]))
+    assert costs[1] < 10 * costs[0]
 
 
 async def test_silence_is_an_empty_final_with_coverage(engine: ScriptedEngine) -> None:
