@@ -26,7 +26,8 @@ bench: $(VENV)/.installed-dev
 	@mkdir -p .cache/bench
 	$(RUN) bench dictation --run 32@1 8x28@8 16x28@16 \
 		--out .cache/bench/bench.json --html .cache/bench/bench.html
-	$(RUN) bench dictation --run 8@8 --control 2 --ramp --limit 32 --no-batch \
+	$(RUN) bench dictation --run 8@8 --ramp --limit 32 --no-batch --setting speaker_filter=0 \
+		partial_interval_sec=0.3 partial_min_delta_sec=0.3 \
 		--out .cache/bench/ramp.json --html .cache/bench/ramp.html
 
 lint: $(VENV)/.installed-dev

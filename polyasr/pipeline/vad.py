@@ -1,13 +1,15 @@
 """Voice activity: where speech begins and pauses.
 
 Silero's probabilities are taken over 160 ms windows. A passage begins one window before the first
-speech (pre-roll, so that no onset is clipped) and ends after four silent windows; all of that is
-recognized, silence beyond it is not. Windows are laid from the first sample of the utterance on,
-so that passages depend on the audio alone and never on how it arrived.
+speech (pre-roll, so that no onset is clipped), and earlier where that may be speech already; it
+ends after four silent windows. All of that is recognized, silence beyond it is not. Windows are
+laid from the first sample of the utterance on, so that passages depend on the audio alone and never
+on how it arrived.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -35,6 +37,11 @@ WINDOW = SAMPLE_RATE * 160 // 1000
 """Samples in a window: 160 ms, five of Silero's frames."""
 THRESHOLD = 0.5
 """Silero's own default for speech."""
+FAINT = 0.1
+"""What is as likely speech as this is heard if speech follows: one clip in a hundred begins so, and
+lost two words without it."""
+LONGEST_PRE_ROLL = 8
+"""Windows."""
 SILENT_WINDOWS = 4
 """640 ms without speech end a passage."""
 WINDOWS_A_CALL = 64
@@ -95,15 +102,20 @@ class Endpointer:
         self.in_passage = False
         self.speech_end = 0
         """Where the last window with speech ended."""
-        self._pre_roll: Window | None = None
+        self._pre_roll: deque[Window] = deque(maxlen=LONGEST_PRE_ROLL)
+        self._was_faint = False
         self._silent = 0
 
     def push(self, window: Window, probability: float) -> Iterator[Speech | Silence | Endpoint]:
         """Yield what this window means; silence is told one window late, it may be pre-roll."""
         voiced = probability >= THRESHOLD
         if not self.in_passage and not voiced:
-            yield from self._drop_pre_roll()
-            self._pre_roll = window
+            if not self._was_faint:
+                yield from self._drop_pre_roll()
+            elif len(self._pre_roll) == LONGEST_PRE_ROLL:
+                yield Silence(self._pre_roll[0].end_sample)
+            self._pre_roll.append(window)
+            self._was_faint = probability >= FAINT
             return
         if not self.in_passage:
             yield from self._begin()
@@ -125,23 +137,25 @@ class Endpointer:
         voiced = probability >= THRESHOLD
         if not (self.in_passage or voiced):
             return ()
-        pre_roll = () if self._pre_roll is None else (_speech(self._pre_roll, is_voiced=False),)
-        return (*pre_roll, _speech(window, is_voiced=voiced))
+        return (*map(_before_speech, self._pre_roll), _speech(window, is_voiced=voiced))
 
     def _begin(self) -> Iterator[Speech]:
         self.in_passage, self._silent = True, 0
-        if self._pre_roll is not None:
-            yield _speech(self._pre_roll, is_voiced=False)
-            self._pre_roll = None
+        yield from map(_before_speech, self._pre_roll)
+        self._pre_roll.clear()
 
     def _end(self, window: Window) -> Endpoint:
         self.in_passage = False
         return Endpoint(window.end_sample)
 
     def _drop_pre_roll(self) -> Iterator[Silence]:
-        if self._pre_roll is not None:
-            yield Silence(self._pre_roll.end_sample)
-            self._pre_roll = None
+        for window in self._pre_roll:
+            yield Silence(window.end_sample)
+        self._pre_roll.clear()
+
+
+def _before_speech(window: Window) -> Speech:
+    return _speech(window, is_voiced=False)
 
 
 def _speech(window: Window, is_voiced: bool) -> Speech:

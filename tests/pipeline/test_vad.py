@@ -20,7 +20,7 @@ from polyasr.pipeline.types import (
     Speech,
     SpeechChange,
 )
-from polyasr.pipeline.vad import WINDOW, Detected, detect_speech
+from polyasr.pipeline.vad import FAINT, WINDOW, Detected, detect_speech
 
 END = EndOfAudio(stop_id="", through_seq=0, complete=True)
 
@@ -37,8 +37,9 @@ class LoudIsSpeech:
 
 
 def audio(pattern: str, tail: int = 0) -> NDArray[np.float32]:
-    """One window a letter, ``#`` speech and ``.`` silence, and ``tail`` samples of speech."""
-    samples = np.repeat([float(letter == "#") for letter in pattern], WINDOW)
+    """One window a letter, ``#`` speech, ``-`` faint and ``.`` silence, and ``tail`` samples of
+    speech."""
+    samples = np.repeat([{"#": 1.0, "-": FAINT, ".": 0.0}[letter] for letter in pattern], WINDOW)
     return np.concatenate([samples, np.ones(tail)]).astype(np.float32)
 
 
@@ -76,9 +77,16 @@ def drawn(events: list[Detected]) -> str:
         ("..##....#", "_sssssss|s|$"),
         ("..##.....#", "_sssssss|ss|$"),
         ("#...#....", "sssssssss|$"),
+        ("..--#", "__sss|$"),
+        (".-.-#", "___ss|$"),
+        ("--.#", "ssss|$"),
+        ("--..#", "___ss|$"),
+        ("-" * 12 + "#", "____sssssssss|$"),
+        ("-" * 12, "____________$"),
+        ("#----.-#", "sssss|_ss|$"),
     ],
 )
-async def test_a_passage_has_one_window_before_and_ends_with_four_silent_ones(
+async def test_a_passage_begins_a_window_early_and_with_faint_speech_and_ends_with_four_silent_ones(
     pattern: str, events: str
 ) -> None:
     assert drawn(await detect(audio(pattern))) == events
@@ -151,7 +159,7 @@ async def test_the_last_window_is_judged_though_it_is_short() -> None:
 
 
 @given(
-    pattern=st.text("#.", max_size=30),
+    pattern=st.text("#.-", max_size=30),
     tail=st.integers(0, WINDOW - 1),
     piece=st.integers(1, 3 * WINDOW),
 )
