@@ -26,8 +26,7 @@ bench: $(VENV)/.installed-dev
 	@mkdir -p .cache/bench
 	$(RUN) bench dictation --run 32@1 8x28@8 16x28@16 \
 		--out .cache/bench/bench.json --html .cache/bench/bench.html
-	$(RUN) bench dictation --run 8@8 --ramp --limit 32 --no-batch --setting speaker_filter=0 \
-		partial_interval_sec=0.3 partial_min_delta_sec=0.3 \
+	$(RUN) bench dictation --run 8@8 --ramp --objective commit_lag=2 --limit 32 --no-batch \
 		--out .cache/bench/ramp.json --html .cache/bench/ramp.html
 
 lint: $(VENV)/.installed-dev

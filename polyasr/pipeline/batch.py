@@ -15,7 +15,7 @@ from itertools import pairwise
 import trio
 
 from polyasr.errors import ungrouped
-from polyasr.pipeline.recognizer import OpenSegment, RecognizerOptions
+from polyasr.pipeline.recognizer import OpenSegment, RecognizerOptions, open_segment
 from polyasr.pipeline.segmenter import HOP, SegmentTimeline
 from polyasr.pipeline.text import join
 from polyasr.pipeline.types import (
@@ -182,18 +182,15 @@ class _Transcription:
         passed = bisect_right(self._changes, growing.end_position(growing.length) - 1)
         return bisect_right(self._changes, part.start_sample) > passed
 
+    def _new_segment(self) -> OpenSegment:
+        return open_segment(self._engine, self._options)
+
     def _make_room(self) -> None:
         """A segment is done."""
         self._places.release()
         if self._n_places < UNDER_WAY:
             self._n_places += 1
             self._places.release()
-
-    def _new_segment(self) -> OpenSegment:
-        recognition = self._engine.open_recognition(
-            language=self._options.language, context=self._options.context
-        )
-        return OpenSegment(recognition, SegmentTimeline(), self._segmenter.earliest_cut)
 
 
 def _parted(speech: Speech, changes: Sequence[int]) -> Iterator[Speech]:

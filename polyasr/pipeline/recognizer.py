@@ -30,6 +30,7 @@ from polyasr.pipeline.types import (
     Marked,
     Partial,
     Recognition,
+    Recognizer,
     Rejected,
     Result,
     Segment,
@@ -259,6 +260,16 @@ class OpenSegment:
                 self.committed = ""
 
 
+def open_segment(engine: Recognizer, options: RecognizerOptions) -> OpenSegment:
+    """A segment that holds nothing yet."""
+    return OpenSegment(
+        engine.open_recognition(language=options.language, context=options.context),
+        SegmentTimeline(),
+        options.segmenter().earliest_cut,
+        append_only=options.append_only,
+    )
+
+
 class Utterance:
     """All of one utterance: sealed segments and the open one.
 
@@ -426,15 +437,7 @@ class Utterance:
         )
 
     def _new_segment(self) -> OpenSegment:
-        recognition = self._engine.open_recognition(
-            language=self._options.language, context=self._options.context
-        )
-        return OpenSegment(
-            recognition,
-            SegmentTimeline(),
-            self._segmenter.earliest_cut,
-            append_only=self._options.append_only,
-        )
+        return open_segment(self._engine, self._options)
 
     async def _seal(self, following: OpenSegment, urgency: Urgency) -> Sequence[Result]:
         ending, self._open = self._open, following
