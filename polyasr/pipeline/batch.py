@@ -133,6 +133,7 @@ class _Transcription:
         """Passages into segments, each of which begins to be decoded once there is a place."""
 
         growing = self._new_segment()
+        before: Speech | None = None
 
         async def end(at: int | None) -> None:
             """So many samples of what is gathered are a segment; None: all of it is."""
@@ -155,7 +156,8 @@ class _Transcription:
                             if at is not None:
                                 await end(at)
                             growing.append(part)
-                            at = self._segmenter.at_lull(growing.timeline, part)
+                            at = self._segmenter.at_lull(growing.timeline, before, part, None)
+                            before = part
                             if at is not None:
                                 await end(at)
                     elif isinstance(event, Endpoint) and self._segmenter.at_pause(growing.timeline):

@@ -287,6 +287,8 @@ class Utterance:
         self._sealed_text = ""
         self._open = self._new_segment()
         self._doubtful: deque[Speech] = deque()
+        self._before: Speech | None = None
+        """The last piece that was accepted."""
         self._end_sample = 0
         self._holdback = HoldBack()
         self._is_quiet = False
@@ -386,7 +388,8 @@ class Utterance:
                 held -= cut
             held += len(piece.samples)
             self._open.accepted = held
-            cut = self._segmenter.at_lull(self._open.timeline, piece, held)
+            cut = self._segmenter.at_lull(self._open.timeline, self._before, piece, held)
+            self._before = piece
             if cut is not None:
                 told += await self._seal(self._open.split(cut), self._options.sealing)
         return told

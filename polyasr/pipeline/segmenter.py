@@ -2,8 +2,9 @@
 
 A segment gathers passages. It is sealed at the first pause once it holds 8 s, so that short
 passages ("yes", "stop") join their neighbours instead of being decoded alone; from 24 s on at the
-first window without voice, a breath; and at 30 s, when there is none, at the quietest point of the
-last 5 s. The rule sees the audio alone: stream and batch cut at the same samples.
+first window without voice between others, a breath; and at 30 s, when there is none, at the
+quietest point of the last 5 s. The rule sees the audio alone: stream and batch cut at the same
+samples.
 """
 
 from __future__ import annotations
@@ -125,18 +126,21 @@ class Segmenter:
         return segment.length >= self._seal_at_pause
 
     def at_lull(
-        self, segment: SegmentTimeline, piece: Speech, held: int | None = None
+        self, segment: SegmentTimeline, before: Speech | None, piece: Speech, held: int | None
     ) -> int | None:
-        """Where to cut in the piece that came last, None: nowhere.
+        """Where to cut once a voice goes on in the piece that came last, None: nowhere.
 
-        What is said behind `earliest_cut` is promised only when it has been cut, so the first good
-        place is taken rather than the best. ``held`` as for `forced`.
+        That is in the piece ``before``, if there was no voice in it. What is said behind
+        `earliest_cut` is promised only when it has been cut, so the first good place is taken
+        rather than the best. ``held`` as for `forced`.
         """
-        held = segment.length if held is None else held
-        start = held - len(piece.samples)
-        if piece.is_voiced or start < self.earliest_cut or len(piece.samples) < LULL_HOPS * HOP:
+        if before is None or before.is_voiced or not piece.is_voiced:
             return None
-        return segment.quietest(start, held)
+        end = (segment.length if held is None else held) - len(piece.samples)
+        start = end - len(before.samples)
+        if start < self.earliest_cut or len(before.samples) < LULL_HOPS * HOP:
+            return None
+        return segment.quietest(start, end)
 
     def forced(
         self, segment: SegmentTimeline, incoming: int, held: int | None = None

@@ -77,7 +77,7 @@ async def test_a_breath_after_24_s_ends_a_segment_in_a_dictation_as_in_a_recordi
     samples = from_pcm16(tone(26) + silence(0.4) + tone(27) + silence(0.4) + tone(3))
     recording = await batch.transcribe(ScriptedEngine(), blocks_of(samples), OPTIONS)
     bounds = [(segment.start, segment.end) for segment in recording.segments]
-    assert [round(end / SAMPLE_RATE) for _, end in bounds] == [26, 53, 57]
+    assert [round(end / SAMPLE_RATE) for _, end in bounds] == [26, 54, 57]
     assert bounds == await dictated_bounds(samples)
 
 
