@@ -64,11 +64,12 @@ def run(arguments: argparse.Namespace) -> None:
     if min(*arguments.files, arguments.seconds, arguments.repeats, 1) < 1 or arguments.film < 0:
         raise ValueError("--files, --seconds and --repeats take positive numbers")
     recipe = Recipe(max(arguments.files), arguments.seconds)
-    recordings, sentences = synthesized(recipe), synthesized(Recipe.parse(SENTENCES))
+    recordings = synthesized(recipe)
     with progress() as told:
         if arguments.size:
             result = _at_size(arguments, recordings, told)
         else:
+            sentences = synthesized(Recipe.parse(SENTENCES))
             result = trio.run(_measure, arguments, recordings, sentences, told)
     if arguments.out is not None:
         write(result, arguments.out)

@@ -106,10 +106,6 @@ class ScriptedRecognizer:
         """The speech detector, as it is."""
         return SileroDetector(self._detection, self._network)
 
-    def open_listener(self) -> SpeechDetector:
-        """The same."""
-        return self.open_detector()
-
     def open_recognition(self, *, language: str | None, context: str) -> Recognition:
         """A segment of which three tokens a second are written."""
         return SegmentRecognition(self._decode, language, context)

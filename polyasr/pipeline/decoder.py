@@ -62,9 +62,11 @@ class Backlog:
 
     def note(self, note: Note) -> None:
         """Add a flush, which ends the window under way, or a mark behind the audio it is about."""
-        is_mark = isinstance(note.message, messages.Mark)
-        self._items.append((Mark if is_mark else Flush)(note.message.id, note.through_seq))
-        self._lacking = self._lacking if is_mark else WINDOW
+        if isinstance(note.message, messages.Mark):
+            self._items.append(Mark(note.message.id, note.through_seq))
+        else:
+            self._items.append(Flush(note.message.id))
+            self._lacking = WINDOW
         self._wake()
 
     def end(self, end: End) -> None:

@@ -88,7 +88,6 @@ class Flush:
     """The client wants what came before this to be sealed; it is known by its id."""
 
     flush_id: RequestId
-    through_seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,8 @@ def test_the_report_tells_medians_ranges_and_ratios() -> None:
     told = report(RESULT)
     assert "| 8 | 100 (80–120) | 3.10 | 1.0 | 40 (30–50) | 6.20 | 2.0 | 2.50 | 2.00 |" in told
     assert "| 120 | 1.23 | 100 | 430 | 30 |" in told
+    unscored = tuple(replace(each, errors=None) for each in RESULT.throughput)
+    assert "| 3.10 | – | 40 (30–50) | 6.20 | – |" in report(replace(RESULT, throughput=unscored))
     assert "| nothing | 3 | 0.60 | 0.70 | 0.20 | 0.30 |" in told
     assert "| a film | 3 | 0.60 | never | 0.20 | never |" in told
 

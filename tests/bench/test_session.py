@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +16,7 @@ import trio
 from trio.testing import MockClock
 
 from bench.adapters.port import Adapter, StreamFailed
-from bench.dictation import results, session
+from bench.dictation import command, results, session
 from bench.dictation.drive import Pace
 from bench.dictation.observed import Heard
 from bench.dictation.processes import metered, server_of, slope
@@ -77,6 +79,20 @@ def result(runs: tuple[Run, ...], **changes: Any) -> results.DictationResult:
         "capacities": (),
     }
     return results.DictationResult(**given | changes)
+
+
+@pytest.mark.parametrize(("control", "adapter"), [(1, "polyasr1"), (2, "polyasr2"), (3, "polyasr")])
+async def test_the_own_server_is_asked_for_the_control_that_is_wanted(
+    control: int, adapter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def open_server(**_: str) -> AsyncIterator[str]:
+        yield "http://127.0.0.1:1"
+
+    monkeypatch.setattr(command, "open_server", open_server)
+    arguments = argparse.Namespace(systems=[], setting=[], control=control)
+    async with command._systems(arguments, lambda _: None) as systems:
+        assert systems == [System(adapter, adapter, "ws://127.0.0.1:1/ws/transcribe")]
 
 
 async def test_systems_take_turns_and_the_first_clip_is_cold(

@@ -130,7 +130,7 @@ def test_whatever_is_cut_paused_rejected_or_flushed_what_is_committed_stays(
         verdict = Rejected(at, end, 0.3) if ending == "reject" else Accepted(end)
         match ending:
             case "flush":
-                events += [verdict, Flush(asked, 0)]
+                events += [verdict, Flush(asked)]
             case "mark":
                 events += [Mark(asked, 0, tuple(pieces(samples[:1000], end))), verdict]
             case _:

@@ -150,7 +150,7 @@ async def test_a_short_word_of_the_speaker_stays_whoever_spoke_just_before() -> 
 
 async def test_a_flush_is_told_when_nothing_before_it_is_in_doubt() -> None:
     speech = pieces((3.2, +1), (3.2, -1), (1.6, -1))
-    flush = Flush("f", 0)
+    flush = Flush("f")
     events = await filtered([*speech[:30], flush, *speech[30:], ends(speech)])
     place = events.index(flush)
     before, after = rejections(events[:place]), rejections(events[place:])
@@ -178,7 +178,7 @@ def test_every_piece_gets_one_verdict_in_order_and_before_what_ends_it(
             assert isinstance(each, Speech)
             sent.append(replace(each, start_sample=at))
             at += WINDOW
-        sent.append(Flush("", 0) if ending == "flush" else Endpoint(at))
+        sent.append(Flush("") if ending == "flush" else Endpoint(at))
         at += 0 if ending == "flush" else 8 * WINDOW
     doubtful: list[Speech] = []
     for event in trio.run(filtered, sent):

@@ -125,7 +125,7 @@ async def test_a_flush_ends_the_window_and_the_passage_goes_on_behind_it() -> No
     half = WINDOW // 2
     first = AudioChunk(audio("..#", tail=half), 0)
     later = AudioChunk(np.ones(half + WINDOW, np.float32), 3 * WINDOW + half)
-    events, _ = await through([first, Flush("f", 3), later, END])
+    events, _ = await through([first, Flush("f"), later, END])
     assert "".join("f" if isinstance(e, Flush) else drawn([e]) for e in events) == "_sssfss|$"
     bounds = [(e.start_sample, e.end_sample) for e in events if isinstance(e, Speech)]
     assert bounds[2:] == [
