@@ -16,7 +16,7 @@ from polyasr.pipeline.segmenter import (
     Segmenter,
     SegmentTimeline,
 )
-from polyasr.pipeline.text import glue, without_last_marks, words
+from polyasr.pipeline.text import join, without_last_marks, words
 from polyasr.pipeline.types import (
     Accepted,
     EndOfAudio,
@@ -53,8 +53,8 @@ HIGH_TIME = SAMPLE_RATE * 8 // 10
 """So much of a segment, pre-roll and all, is heard until its first word is shown as it is: one in
 ten is heard otherwise again and again."""
 JITTER = 0.05
-"""Seconds that audio may come early: half of a usual frame. A partial that were due some ms later
-would otherwise wait for another frame."""
+"""Seconds that audio may come early: half of a usual frame. A partial that is due some milliseconds
+later would otherwise wait for another frame."""
 NOTHING = Hypothesis(text="", language="")
 """What was said in no audio."""
 
@@ -429,9 +429,8 @@ class Utterance:
 
     def _with(self, shown: str, language: str, end_sample: int) -> Partial:
         """The text so far, with this of the open segment."""
-        sealed, settled = self._sealed_text, self._open.committed
-        committed = sealed + glue(sealed, settled) + settled
-        text = sealed + glue(sealed, shown) + shown
+        committed = join((self._sealed_text, self._open.committed))
+        text = join((self._sealed_text, shown))
         return Partial(
             committed=committed,
             tentative=text[len(committed) :],
@@ -449,7 +448,7 @@ class Utterance:
         finally:
             ending.close()
         self._sealed.append(segment)
-        self._sealed_text += glue(self._sealed_text, segment.text) + segment.text
+        self._sealed_text = join((self._sealed_text, segment.text))
         is_split = self._open.timeline.length > 0
         self._holdback = self._holdback.split(segment.text) if is_split else HoldBack()
         return [segment] if segment.text else []
