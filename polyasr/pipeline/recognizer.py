@@ -353,8 +353,11 @@ class Utterance:
         return self._shown
 
     def promise(self) -> Partial | None:
-        """The last partial again, once more of it is settled, which takes no other decode."""
-        promises = self._options.partials and self._options.append_only
+        """The last partial again, once more of it is settled, which takes no other decode.
+
+        Not once nothing is in doubt any more: that is a pause or the end, which tells its own.
+        """
+        promises = self._options.partials and self._options.append_only and self._doubtful
         if not (promises and self._open.settle()):
             return None
         text, shown = "".join(self._holdback.shown), self._shown
