@@ -6,8 +6,14 @@ import argparse
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
 
 from bench import provenance
 from bench.batch import command as batch
@@ -17,8 +23,12 @@ from bench.dictation.results import is_dictation
 from bench.plot import FORMATS, draw
 from bench.progress import progress
 from bench.report import report
-from bench.results import Result, read, write
+from bench.results import Measurement, Result, read, write
 from polyasr.errors import PolyasrError
+
+if TYPE_CHECKING:
+    from bench.engine import Outcome
+    from bench.models import Models
 
 LONGEST = 30
 """Seconds: a segment is no longer."""
@@ -209,11 +219,8 @@ def _measured(arguments: argparse.Namespace) -> Result:
     import torch
     from tqdm import tqdm
 
-    from bench import packed
-    from bench.engine import measure
     from bench.memory import peaks
     from bench.models import Models
-    from bench.strategies import strategies
 
     commit = provenance.commit()
     subject = (arguments.size, arguments.dtype, arguments.device)
@@ -221,8 +228,7 @@ def _measured(arguments: argparse.Namespace) -> Result:
     gpu = models.gpu()
     with tqdm(bar_format="{desc} ({elapsed})", leave=False) as line:
         told = line.set_description_str
-        outcome = measure(strategies(models), arguments.seconds, arguments.repeats, told)
-        streams = packed.measure(models.backend, models.script, arguments.repeats, told)
+        outcome, streams = trio.run(_timed, arguments, models, told)
         del models
         memory = peaks(outcome.outputs, *subject, arguments.seconds, told)
     return Result(
@@ -241,6 +247,22 @@ def _measured(arguments: argparse.Namespace) -> Result:
         memory=memory,
         outputs=outcome.outputs,
     )
+
+
+async def _timed(
+    arguments: argparse.Namespace, models: Models, told: Callable[[str], object]
+) -> tuple[Outcome, list[Measurement]]:
+    from bench import packed
+    from bench.engine import measure
+    from bench.strategies import strategies
+    from polyasr.engine.thread import ModelThread
+    from polyasr.pipeline.types import Urgency
+
+    with closing(ModelThread()) as thread:
+        began = strategies(models)
+        alone = partial(measure, began, arguments.seconds, arguments.repeats, told)
+        outcome = await thread.run(Urgency.BATCH, alone)
+        return outcome, await packed.measure(thread, models, arguments.repeats, told)
 
 
 def _seconds(text: str) -> int:

@@ -8,32 +8,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import trio
 
+from bench.models import Models
 from bench.results import Measurement
 from bench.scripted import Script, ScriptedBackend
 from bench.tally import Tally
-from polyasr.engine.backend import Extend
+from polyasr.engine.backend import Decoding, Extend
 from polyasr.engine.incremental import IncrementalSegment
 from polyasr.engine.packing import Packing
 from polyasr.engine.thread import ModelThread
 from polyasr.pipeline.types import Urgency
-from polyasr.samples import SAMPLE_RATE
+from polyasr.samples import SAMPLE_RATE, Samples
 
 STREAMS = (1, 2, 4, 8, 16)
 HEARD = 10
 """Seconds that each stream has spoken when it asks for the partial."""
+KNOWN = (HEARD - 1) * SAMPLE_RATE
+"""Samples that it has had an answer to."""
 WAYS = ("one after another", "packed")
 
 Progress = Callable[[str], object]
 
 
-def measure(backend: Any, script: Script, repeats: int, progress: Progress) -> list[Measurement]:
-    """Partials and tokens of 1 to 16 streams, both ways in turn, ``repeats`` times."""
+async def measure(
+    thread: ModelThread, models: Models, repeats: int, progress: Progress
+) -> list[Measurement]:
+    """Partials and tokens of 1 to 16 streams, both ways in turn, ``repeats`` times.
+
+    All of it on the one thread: OpenMP gives each thread that computes a team of its own, and with
+    more teams than cores all of them go to sleep after each operation, twice as slow.
+    """
+    backend, script = await thread.run(Urgency.BATCH, lambda: (models.backend, models.script))
     found = []
     for n in STREAMS:
         for what, run in (("streams", _partials), ("stream tokens", _tokens)):
@@ -44,7 +55,7 @@ def measure(backend: Any, script: Script, repeats: int, progress: Progress) -> l
                     progress(f"{what} of {n} streams, {way}, run {repeat + 1} of {repeats}")
                     tallies[way] = Tally()
                     model = ScriptedBackend(backend, tallies[way])
-                    times[way].append(run(model, script, n, way == "packed"))
+                    times[way].append(await run(thread, model, script, n, way == "packed"))
             found += [
                 Measurement(what, way, n, tuple(times[way]), t.encoder, t.decoder)
                 for way, t in tallies.items()
@@ -52,45 +63,60 @@ def measure(backend: Any, script: Script, repeats: int, progress: Progress) -> l
     return found
 
 
-def _partials(model: ScriptedBackend, script: Script, n: int, packed: bool) -> float:
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """One that has had an answer to all but the last second of what it has heard."""
+
+    segment: IncrementalSegment[Any, Any]
+    clip: Samples
+
+    def decode(self) -> object:
+        return self.segment.decode(self.clip, KNOWN)
+
+    def begin(self, model: ScriptedBackend) -> tuple[ScriptedBackend, Decoding]:
+        return model, self.segment.decoding(self.clip, KNOWN)
+
+
+async def _partials(
+    thread: ModelThread, model: ScriptedBackend, script: Script, n: int, packed: bool
+) -> float:
     """Seconds until the last of ``n`` streams has its partial."""
-    rows = np.random.default_rng(0).standard_normal((n, HEARD * SAMPLE_RATE)) * 0.05
-    clips = rows.astype(np.float32)
-    known = script.answer(0, HEARD - 1)
-    segments = [IncrementalSegment(model, "English", "", known) for _ in range(n)]
-    before = (HEARD - 1) * SAMPLE_RATE
-    model.hear(known)
-    for segment, clip in zip(segments, clips, strict=True):
-        segment.decode(clip[:before], 0)
-    model.hear(script.answer(0, HEARD))
-    if packed:
-        return trio.run(_packed_partials, model, segments, clips, before)
+    streams = await thread.run(Urgency.BATCH, partial(_streams, model, script, n))
     began = time.perf_counter()
-    for segment, clip in zip(segments, clips, strict=True):
-        segment.decode(clip, before)
+    if packed:
+        packing = Packing(thread)
+        async with trio.open_nursery() as nursery:
+            for stream in streams:
+                begin = partial(stream.begin, model)
+                nursery.start_soon(packing.decode, Urgency.PARTIAL, begin)
+    else:
+        for stream in streams:
+            await thread.run(Urgency.PARTIAL, stream.decode)
     return time.perf_counter() - began
 
 
-async def _packed_partials(
-    model: ScriptedBackend, segments: list[IncrementalSegment[Any, Any]], clips: Any, before: int
+def _streams(model: ScriptedBackend, script: Script, n: int) -> list[_Stream]:
+    rows = np.random.default_rng(0).standard_normal((n, HEARD * SAMPLE_RATE)) * 0.05
+    known = script.answer(0, HEARD - 1)
+    streams = [
+        _Stream(IncrementalSegment(model, "English", "", known), clip)
+        for clip in rows.astype(np.float32)
+    ]
+    model.hear(known)
+    for stream in streams:
+        stream.segment.decode(stream.clip[:KNOWN], 0)
+    model.hear(script.answer(0, HEARD))
+    return streams
+
+
+async def _tokens(
+    thread: ModelThread, model: ScriptedBackend, script: Script, n: int, packed: bool
 ) -> float:
-    thread = ModelThread()
-    packing = Packing(thread)
-
-    def begin(number: int) -> Any:
-        return model, segments[number].decoding(clips[number], before)
-
-    began = time.perf_counter()
-    async with trio.open_nursery() as nursery:
-        for number in range(len(segments)):
-            nursery.start_soon(packing.decode, Urgency.PARTIAL, partial(begin, number))
-    seconds = time.perf_counter() - began
-    await trio.to_thread.run_sync(thread.close)
-    return seconds
-
-
-def _tokens(model: ScriptedBackend, script: Script, n: int, packed: bool) -> float:
     """Seconds for one more token of each of ``n`` streams that hold 200 positions."""
+    return await thread.run(Urgency.BATCH, partial(_seconds_of_tokens, model, script, n, packed))
+
+
+def _seconds_of_tokens(model: ScriptedBackend, script: Script, n: int, packed: bool) -> float:
     caches = [model.new_cache() for _ in range(n)]
     model.hear(script.answer(0, HEARD))
     for cache in caches:

@@ -14,6 +14,8 @@ from bench.results import Commit, Host
 
 PACKAGES = ("numpy", "qwen-asr", "tokenizers", "torch", "transformers")
 """Those that a step's cost or outcome depends on."""
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+"""Asked before torch is loaded: with ``OMP_PROC_BIND`` this thread has one of them from then on."""
 
 
 def host(gpu: str | None) -> Host:
@@ -22,7 +24,7 @@ def host(gpu: str | None) -> Host:
     return Host(
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
-        cores=_cores(),
+        cores=CORES,
         memory_gib=round(memory / 2**30),
         gpu=gpu,
     )
@@ -58,12 +60,6 @@ def _git(*arguments: str) -> str:
     root = Path(__file__).parents[1]
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpu() -> str:

@@ -14,7 +14,7 @@ import trio
 from bench.batch.results import Throughput
 from bench.dictation.corpus import Clip
 from bench.models import Models
-from bench.scripted import ScriptedBackend
+from bench.scripted import Script, ScriptedBackend
 from bench.tally import Tally
 from polyasr.engine.backend import Backend, Decoding, Extend
 from polyasr.engine.packing import Packing
@@ -41,11 +41,24 @@ def throughput(
     """So many of the clips at once: through this project's pipeline, speech detection and all, and
     as one batch through ``generate`` of ``qwen-asr``, in turn. Either writes three tokens for each
     second of what it decodes."""
+    with closing(ModelThread()) as thread:
+        return trio.run(_measured, thread, models, clips, counts, repeats, told)
+
+
+async def _measured(
+    thread: ModelThread,
+    models: Models,
+    clips: Sequence[Clip],
+    counts: Sequence[int],
+    repeats: int,
+    told: Progress,
+) -> tuple[Throughput, ...]:
+    """On one thread, for the reason that `bench.packed.measure` gives."""
     recordings = [from_pcm16(clip.pcm16) for clip in clips]
     ways = {"polyasr": _transcribe, "qwen-asr": _generate}
     for name, way in ways.items():
         told(f"warming up: {name}")
-        way(models, recordings[:1])
+        await way(thread, models, recordings[:1])
     found = []
     for count in counts:
         seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -54,7 +67,7 @@ def throughput(
             for name, way in ways.items():
                 told(f"{count} at once, {repeat + 1} of {repeats}: {name}")
                 began, computed = time.perf_counter(), time.process_time()
-                way(models, recordings[:count])
+                await way(thread, models, recordings[:count])
                 seconds[name].append(time.perf_counter() - began)
                 cpu[name].append(time.process_time() - computed)
         audio = sum(map(len, recordings[:count])) / SAMPLE_RATE
@@ -65,18 +78,23 @@ def throughput(
     return tuple(found)
 
 
-def _transcribe(models: Models, recordings: Sequence[Samples]) -> None:
-    trio.run(transcribed, ScriptedRecognizer(models, Tally()), recordings)
+async def _transcribe(thread: ModelThread, models: Models, recordings: Sequence[Samples]) -> None:
+    backend = await thread.run(Urgency.BATCH, lambda: models.backend)
+    await transcribed(ScriptedRecognizer(thread, backend, models.script, Tally()), recordings)
 
 
-def _generate(models: Models, recordings: Sequence[Samples]) -> None:
+async def _generate(thread: ModelThread, models: Models, recordings: Sequence[Samples]) -> None:
     longest = max(map(len, recordings)) / SAMPLE_RATE
     n_tokens = len(models.script.answer(0, longest)) + 1
-    models.upstream.generate_all(recordings, "", n_tokens, Tally())
+
+    def generate() -> None:
+        models.upstream.generate_all(recordings, "", n_tokens, Tally())
+
+    await thread.run(Urgency.BATCH, generate)
 
 
 async def transcribed(recognizer: ScriptedRecognizer, recordings: Sequence[Samples]) -> None:
-    """All of the recordings, at once, and the threads at an end."""
+    """All of the recordings, at once, and the recognizer closed."""
     with closing(recognizer):
         async with trio.open_nursery() as nursery:
             for samples in recordings:
@@ -88,14 +106,13 @@ async def transcribed(recognizer: ScriptedRecognizer, recordings: Sequence[Sampl
 class ScriptedRecognizer:
     """The engine's way from audio to text, with a script for what is said."""
 
-    def __init__(self, models: Models, tally: Tally) -> None:
-        self._thread, self._detection = ModelThread(), ModelThread("polyasr-detector")
-        self._packing, self._network = Packing(self._thread), Silero()
-        self._script, self._backend = models.script, _EachItsOwn(models.backend, tally)
+    def __init__(self, thread: ModelThread, backend: Any, script: Script, tally: Tally) -> None:
+        self._packing, self._detection = Packing(thread), ModelThread("polyasr-detector")
+        self._network = Silero()
+        self._script, self._backend = script, _EachItsOwn(backend, tally)
 
     def close(self) -> None:
-        """End the threads."""
-        self._thread.close()
+        """End the detector's thread."""
         self._detection.close()
 
     def pinned(self) -> AbstractContextManager[None]:

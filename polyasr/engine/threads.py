@@ -2,6 +2,11 @@
 
 NumPy's OpenBLAS has threads of its own, which spin between its products. The one of a partial's
 features takes a fraction of a millisecond; spinning for it took as much CPU as all else together.
+
+Only one thread of the process may run torch's operations on several cores. libgomp, torch's OpenMP,
+gives each thread that does a team of its own, and once all teams together are larger than the
+machine their members no longer spin between two operations but sleep, and the model takes half as
+long again (its ``gomp_throttled_spin_count_var``).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ from bench.documents import BadResult
 from bench.models import Models
 from bench.results import Host
 from bench.tally import Tally
+from polyasr.engine.thread import ModelThread
 from polyasr.samples import Samples, from_pcm16
 from tests.fakes import ScriptedEngine, silence, tone
 from tests.routes.conftest import serving
@@ -105,8 +107,9 @@ def test_random_weights_write_the_same_either_way() -> None:
         assert each.audio == pytest.approx(sum(clip.seconds for clip in clips[: each.files]))
         assert len(each.seconds) == len(each.cpu) == 2
     tally = Tally()
-    recognizer = sizes.ScriptedRecognizer(models, tally)
-    trio.run(sizes.transcribed, recognizer, [from_pcm16(clip.pcm16) for clip in clips])
+    with closing(ModelThread()) as thread:
+        recognizer = sizes.ScriptedRecognizer(thread, models.backend, models.script, tally)
+        trio.run(sizes.transcribed, recognizer, [from_pcm16(clip.pcm16) for clip in clips])
     n_words = 3 * sum(clip.seconds for clip in clips)
     assert 0.8 * n_words < len(tally.written) <= n_words + 4
 
