@@ -12,6 +12,7 @@ from bench.sizes import processor, random_model
 from bench.upstream import QwenAsr
 from polyasr.engine.linear import INT8, int8_supported
 from polyasr.engine.qwen_torch import QwenTorch
+from polyasr.engine.threads import fit_threads
 
 
 class Models:
@@ -51,7 +52,9 @@ class Models:
 
     def _random(self) -> Any:
         dtype = torch.bfloat16 if self._dtype == INT8 else getattr(torch, self._dtype)
-        return random_model(self._size, dtype, self._device)
+        model = random_model(self._size, dtype, self._device)
+        fit_threads(model.model)
+        return model
 
 
 def _require(device: str, dtype: str) -> None:
