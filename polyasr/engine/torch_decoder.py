@@ -95,8 +95,9 @@ class TorchDecoder:
         self._width: int = attention.head_dim
         self._queries = attention.q_proj.out_features // self._width
         self._heads = attention.k_proj.out_features // self._width
-        self._epsilon: float = attention.q_norm.variance_epsilon
         self.device: torch.device = self._embed.weight.device
+        epsilon = attention.q_norm.variance_epsilon
+        self._root_epsilon = torch.tensor(epsilon**0.5, device=self.device)
         self._cached: torch.dtype = self._embed.weight.dtype
         self._active = linear.activations or self._cached
         self._rotary = _Rotary(model.rotary_emb, self._active, self.device)
@@ -150,12 +151,12 @@ class TorchDecoder:
         heads = [attention.q_norm.weight] * self._queries + [attention.k_norm.weight] * self._heads
         return _Layer(
             source.input_layernorm.weight.detach().to(self._active),
-            linear([attention.q_proj, attention.k_proj, attention.v_proj]),
+            linear([attention.q_proj, attention.k_proj, attention.v_proj], steps=True),
             torch.stack(heads).detach().to(self._active),
-            linear([attention.o_proj]),
+            linear([attention.o_proj], steps=True),
             source.post_attention_layernorm.weight.detach().to(self._active),
-            linear([mlp.gate_proj, mlp.up_proj]),
-            linear([mlp.down_proj]),
+            linear([mlp.gate_proj, mlp.up_proj], steps=True),
+            linear([mlp.down_proj], steps=True),
         )
 
     def _run(
@@ -173,9 +174,9 @@ class TorchDecoder:
         if any(span.asked < span.rows for span in spans):
             parts = zip(hidden.split_with_sizes([span.rows for span in spans]), spans, strict=True)
             hidden = torch.cat([rows[span.rows - span.asked :] for rows, span in parts])
-        hidden = hidden + layer.out(_joined(attended).to(self._active))
+        hidden = layer.out.onto(hidden, _joined(attended).to(self._active))
         gate, up = layer.gate_up.parts(self._normed(hidden, layer.mlp_norm))
-        return hidden + layer.down(functional.silu(gate).mul_(up))
+        return layer.down.onto(hidden, functional.silu(gate).mul_(up))
 
     def _attend(
         self,
@@ -209,11 +210,9 @@ class TorchDecoder:
 
     def _normed(self, rows: Tensor, weight: Tensor) -> Tensor:
         """The root-mean-square norm of Qwen3, computed in float32 and rounded before its weight."""
-        size = rows.shape[-1:]
-        if weight.dtype == torch.float32 and weight.shape == size:
-            return functional.rms_norm(rows, size, weight, self._epsilon)
-        exact = functional.rms_norm(rows.float(), size, eps=self._epsilon)
-        return exact.to(weight.dtype).mul_(weight)
+        length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
+        mean = torch.hypot(length.mul_(rows.shape[-1] ** -0.5), self._root_epsilon)
+        return (rows / mean).to(weight.dtype).mul_(weight)
 
     def _span(self, cache: KeyValueCache, rows: int, asked: int) -> Span:
         if asked < 2:

@@ -39,23 +39,26 @@ class TorchEncoder:
         self._tower = tower
         self.window_frames: int = self._tower.n_window_infer
         self._chunks = ChunkEmbedder(tower)
-        self._layers = [_layer(layer, linear) for layer in self._tower.layers]
+        self._active = linear.activations or tower.ln_post.weight.dtype
+        self._layers = [_layer(layer, linear, self._active) for layer in self._tower.layers]
         self._n_heads: int = self._tower.layers[0].self_attn.num_heads
 
     def encode(self, windows: Sequence[Window]) -> list[Tensor]:
         """The embeddings of each window, shape (tokens, hidden of the decoder)."""
         pieces = self._chunks.embed(windows)
         lengths = [len(piece) for piece in pieces]
-        hidden = torch.cat(pieces)
+        hidden = torch.cat(pieces).to(self._active)
         for layer in self._layers:
             q, k, v = layer.qkv.parts(layer.attention_norm(hidden))
             parts = [torch.split(part, lengths) for part in (q, k, v)]
             attended = torch.cat([self._attended(*own) for own in zip(*parts, strict=True)])
-            hidden = hidden + layer.out(attended)
-            hidden = hidden + layer.down(layer.activation(layer.up(layer.mlp_norm(hidden))))
+            hidden = layer.out.onto(hidden, attended)
+            raised = layer.activation(layer.up(layer.mlp_norm(hidden)))
+            hidden = layer.down.onto(hidden, raised)
             if hidden.dtype == torch.float16:  # as the encoder's own layers do
                 hidden = hidden.clamp(-_HALF_LIMIT, _HALF_LIMIT)
         tower = self._tower
+        hidden = hidden.to(tower.ln_post.weight.dtype)
         projected: Tensor = tower.proj2(tower.act(tower.proj1(tower.ln_post(hidden))))
         return list(torch.split(projected, lengths))
 
@@ -72,13 +75,13 @@ class TorchEncoder:
 _HALF_LIMIT = torch.finfo(torch.float16).max - 1000
 
 
-def _layer(source: Any, linear: type[Linear]) -> _Layer:
+def _layer(source: Any, linear: type[Linear], active: torch.dtype) -> _Layer:
     attention = source.self_attn
     return _Layer(
-        source.self_attn_layer_norm,
+        source.self_attn_layer_norm.to(active),
         linear([attention.q_proj, attention.k_proj, attention.v_proj]),
         linear([attention.out_proj]),
-        source.final_layer_norm,
+        source.final_layer_norm.to(active),
         linear([source.fc1]),
         source.activation_fn,
         linear([source.fc2]),
