@@ -210,7 +210,10 @@ def test_weights_that_go_are_noticed(checkpoint_directory: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["nope", "/no/such/directory", "a/b/c", "or g/x", "../x", "a/--"])
-def test_a_name_that_can_be_neither_directory_nor_model_never_reaches_the_hub(model: str) -> None:
+def test_a_name_that_can_be_neither_directory_nor_model_never_reaches_the_hub(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # beside the project there may be anything
     assert f"there is no model {model!r}" in complaint(model)
     assert not checkpoint.weights_present(chosen(model))
 
