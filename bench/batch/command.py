@@ -84,7 +84,8 @@ def _at_size(
 
     commit = provenance.commit()
     models = Models(arguments.size, arguments.dtype, arguments.device)
-    speeds = sizes.throughput(models, recordings, arguments.files, arguments.repeats, told)
+    files, repeats = arguments.files, arguments.repeats
+    speeds = trio.run(sizes.throughput, models, recordings, files, repeats, told)
     found = _Found({"recordings": digest(recordings)}, speeds)
     return _result(arguments, f"{arguments.size} at random", commit, models.gpu(), found)
 

@@ -31,7 +31,7 @@ Progress = Callable[[str], object]
 OPTIONS = RecognizerOptions(language="English")
 
 
-def throughput(
+async def throughput(
     models: Models,
     clips: Sequence[Clip],
     counts: Sequence[int],
@@ -39,43 +39,31 @@ def throughput(
     told: Progress,
 ) -> tuple[Throughput, ...]:
     """So many of the clips at once: through this project's pipeline, speech detection and all, and
-    as one batch through ``generate`` of ``qwen-asr``, in turn. Either writes three tokens for each
-    second of what it decodes."""
-    with closing(ModelThread()) as thread:
-        return trio.run(_measured, thread, models, clips, counts, repeats, told)
-
-
-async def _measured(
-    thread: ModelThread,
-    models: Models,
-    clips: Sequence[Clip],
-    counts: Sequence[int],
-    repeats: int,
-    told: Progress,
-) -> tuple[Throughput, ...]:
-    """On one thread, for the reason that `bench.packed.measure` gives."""
+    as one batch through ``generate`` of ``qwen-asr``, in turn, on one thread for the reason that
+    `bench.packed.measure` gives. Either writes three tokens for each second of what it decodes."""
     recordings = [from_pcm16(clip.pcm16) for clip in clips]
-    ways = {"polyasr": _transcribe, "qwen-asr": _generate}
-    for name, way in ways.items():
-        told(f"warming up: {name}")
-        await way(thread, models, recordings[:1])
-    found = []
-    for count in counts:
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        cpu: dict[str, list[float]] = {name: [] for name in ways}
-        for repeat in range(repeats):
-            for name, way in ways.items():
-                told(f"{count} at once, {repeat + 1} of {repeats}: {name}")
-                began, computed = time.perf_counter(), time.process_time()
-                await way(thread, models, recordings[:count])
-                seconds[name].append(time.perf_counter() - began)
-                cpu[name].append(time.process_time() - computed)
-        audio = sum(map(len, recordings[:count])) / SAMPLE_RATE
-        found += [
-            Throughput(name, count, audio, tuple(seconds[name]), tuple(cpu[name]), errors=None)
-            for name in ways
-        ]
-    return tuple(found)
+    with closing(ModelThread()) as thread:
+        ways = {"polyasr": _transcribe, "qwen-asr": _generate}
+        for name, way in ways.items():
+            told(f"warming up: {name}")
+            await way(thread, models, recordings[:1])
+        found = []
+        for count in counts:
+            seconds: dict[str, list[float]] = {name: [] for name in ways}
+            cpu: dict[str, list[float]] = {name: [] for name in ways}
+            for repeat in range(repeats):
+                for name, way in ways.items():
+                    told(f"{count} at once, {repeat + 1} of {repeats}: {name}")
+                    began, computed = time.perf_counter(), time.process_time()
+                    await way(thread, models, recordings[:count])
+                    seconds[name].append(time.perf_counter() - began)
+                    cpu[name].append(time.process_time() - computed)
+            audio = sum(map(len, recordings[:count])) / SAMPLE_RATE
+            found += [
+                Throughput(name, count, audio, tuple(seconds[name]), tuple(cpu[name]), errors=None)
+                for name in ways
+            ]
+        return tuple(found)
 
 
 async def _transcribe(thread: ModelThread, models: Models, recordings: Sequence[Samples]) -> None:

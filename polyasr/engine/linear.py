@@ -138,7 +138,7 @@ class Int8Linear(Linear):
 
     def onto(self, rows: Tensor, inputs: Tensor) -> Tensor:
         if self._row is not None and len(inputs) == 1:
-            return rows + self._of_one(inputs)
+            return super().onto(rows, inputs)
         product, scale = self._product(inputs)
         total = torch.addcmul(rows, product, scale)
         return total if self._bias is None else total.add_(self._bias)

@@ -95,7 +95,7 @@ def test_random_weights_write_the_same_either_way() -> None:
     """Three tokens a second of what is decoded, and an end; the pipeline leaves silence out."""
     models = Models("tiny", "float32", "cpu")
     clips = synthesized(Recipe(2, 10))
-    found = sizes.throughput(models, clips, [1, 2], 2, ignore)
+    found = trio.run(sizes.throughput, models, clips, [1, 2], 2, ignore)
     assert [(each.system, each.files) for each in found] == [
         ("polyasr", 1),
         ("qwen-asr", 1),
