@@ -291,6 +291,8 @@ class Utterance:
         """The last piece that was accepted."""
         self._end_sample = 0
         self._holdback = HoldBack()
+        self._awaits_voice = True
+        """What has been heard of this passage is only what lies before the voice."""
         self._is_quiet = False
         self._show_now = False
         self._partial_at = float("-inf")
@@ -306,6 +308,7 @@ class Utterance:
         match event:
             case Speech():
                 self._end_sample, self._is_quiet = event.end_sample, not event.is_voiced
+                self._awaits_voice = self._awaits_voice and self._is_quiet
                 self._open.append(event)
                 self._doubtful.append(event)
                 return [] if event.is_doubtful else await self._accept(event.end_sample)
@@ -316,7 +319,7 @@ class Utterance:
                 return [event]
             case Endpoint():
                 self._end_sample = event.end_sample
-                self._show_now = self._is_quiet = True
+                self._show_now = self._is_quiet = self._awaits_voice = True
                 return await self._pause() if self._options.endpointing else []
             case Silence():
                 self._end_sample = event.end_sample
@@ -332,11 +335,14 @@ class Utterance:
         """Whether there is something to show; ``now`` in seconds of any clock.
 
         At a pause, and when something was taken back, at once; else when enough is new, of which
-        less is enough while nothing of what is being said is shown.
+        less is enough while nothing of what is being said is shown. What lies before a voice is not
+        decoded without it: a word would be heard in it, and shown as one of a pause.
         """
         if not self._options.partials:
             return False
-        if self._show_now or (self._is_eager and self._open.news >= WINDOW):
+        if self._show_now or self._awaits_voice:
+            return self._show_now
+        if self._is_eager and self._open.news >= WINDOW:
             return True
         enough = self._open.news >= self._options.partial_min_delta
         return enough and now - self._partial_at >= self._options.partial_interval - JITTER

@@ -159,6 +159,22 @@ async def test_who_begins_to_speak_is_heard_window_by_window_until_something_is_
     assert shown == ["", "", "", "", "one"]
 
 
+@pytest.mark.parametrize("passage_before", [0, 10])
+async def test_what_lies_before_a_voice_is_not_decoded_without_it(
+    engine: ScriptedEngine, passage_before: int
+) -> None:
+    """A word would be heard in it, and shown as if it were one of a pause."""
+    utterance = Utterance(engine, RecognizerOptions(partial_min_delta=WINDOW))
+    if passage_before:
+        await hear(utterance, passage(0, passage_before))
+        await utterance.partial(now=0.0)
+    before, voice = speech_of(2, start=20 * WINDOW)
+    await hear(utterance, [replace(before, is_voiced=False)])
+    assert not utterance.partial_is_due(now=9.0)
+    await hear(utterance, [voice])
+    assert utterance.partial_is_due(now=9.0)
+
+
 async def test_a_first_word_that_is_heard_otherwise_each_time_is_shown_when_it_is_high_time() -> (
     None
 ):
