@@ -112,7 +112,7 @@ class Int8Linear(Linear):
     "vector-wise" in Dettmers et al., "LLM.int8()", 2022). Products are summed in integers, so a
     row's result does not depend on the rows beside it, but for the last bit: a row alone can be
     given to FBGEMM, which reads its own copy of the weights a quarter faster than oneDNN does with
-    all that has to be done around it. Other formats than float32 are converted.
+    all that has to be done around it. Inputs and outputs are float32.
     """
 
     activations = torch.float32
@@ -222,8 +222,8 @@ def _has_bfloat16() -> bool:
 
 
 def _scale(rows: Tensor) -> Tensor:
-    """What a row is divided by so that it fits in 8 bits, shape (rows, 1), float32."""
-    largest = rows.abs().amax(dim=-1, keepdim=True).float()
+    """What a row of float32 is divided by so that it fits in 8 bits, shape (rows, 1)."""
+    largest = rows.abs().amax(dim=-1, keepdim=True)
     return largest.clamp_min_(SMALLEST).div_(LARGEST)
 
 
