@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from typing import Protocol
 
-from bench.results import WHAT, Commit, Measurement, Result
+from bench.results import WHAT, Commit, Host, Measurement, Result
+
+
+class Origin(Protocol):
+    """What every result tells of where it comes from."""
+
+    @property
+    def date(self) -> str: ...
+    @property
+    def host(self) -> Host: ...
+    @property
+    def commit(self) -> Commit | None: ...
+    @property
+    def packages(self) -> dict[str, str]: ...
 
 
 def report(result: Result) -> str:
@@ -20,14 +34,22 @@ def report(result: Result) -> str:
 
 def heading(result: Result) -> str:
     """What was measured, where, and how often."""
-    host, settings = result.host, result.settings
+    settings = result.settings
     repeats = max(len(each.seconds) for each in result.measurements)
+    return (
+        f"Qwen3-ASR {settings['size']}, random weights, {settings['dtype']} on "
+        f"{settings['device']} (threads: {settings['threads']}); median of {repeats}\n"
+        + origin(result)
+    )
+
+
+def origin(result: Origin) -> str:
+    """Two lines: the machine, and when and with what it was measured there."""
+    host = result.host
     machine = [host.system, host.cpu, f"{host.cores} cores", f"{host.memory_gib} GiB"]
     versions = (f"{name} {version}" for name, version in result.packages.items())
     return "\n".join(
         [
-            f"Qwen3-ASR {settings['size']}, random weights, {settings['dtype']} on "
-            f"{settings['device']} (threads: {settings['threads']}); median of {repeats}",
             ", ".join([*machine, *([host.gpu] if host.gpu else [])]),
             f"{result.date}, {commit_name(result.commit)}; {', '.join(versions)}",
         ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import trio
 
 from bench import provenance
+from bench.arguments import SIZES, count, new_file
 from bench.batch.measure import film, latencies, throughput
 from bench.batch.report import report
 from bench.batch.results import BatchResult, Film, Latency, Throughput, write
@@ -39,30 +40,29 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--model", default="tiny", help="a name on the hub or a directory (tiny)")
     parser.add_argument(
         "--size",
-        choices=("0.6b", "1.7b", "tiny"),
+        choices=SIZES,
         help="random weights of this size in place of a model: no server, and scripted texts",
     )
     parser.add_argument("--dtype", default="float32", help="of the weights (float32)")
     parser.add_argument("--device", default="cpu", help="a torch device (cpu)")
     parser.add_argument(
-        "--files", nargs="+", type=int, default=[1, 8, 32], help="recordings at once (1 8 32)"
+        "--files", nargs="+", type=count, default=[1, 8, 32], help="recordings at once (1 8 32)"
     )
-    parser.add_argument("--seconds", type=int, default=30, help="of each, or a little more (30)")
-    parser.add_argument("--repeats", type=int, default=3, help="of everything, in turn (3)")
+    parser.add_argument("--seconds", type=count, default=30, help="of each, or a little more (30)")
+    parser.add_argument("--repeats", type=count, default=3, help="of everything, in turn (3)")
     parser.add_argument(
         "--film", type=float, default=120, help="minutes of the long recording; 0: none (120)"
     )
     parser.add_argument("--no-upstream", action="store_true", help="only our own")
     parser.add_argument("--no-dictation", action="store_true", help="no dictations beside a film")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result")
+    parser.add_argument("--out", type=new_file, metavar="FILE.json", help="write the result")
+    parser.set_defaults(execute=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the file. Raises ValueError, OSError and PolyasrError."""
-    if arguments.out is not None and not arguments.out.parent.is_dir():
-        raise ValueError(f"there is no directory {arguments.out.parent}")
-    if min(*arguments.files, arguments.seconds, arguments.repeats, 1) < 1 or arguments.film < 0:
-        raise ValueError("--files, --seconds and --repeats take positive numbers")
+    if not 0 <= arguments.film < math.inf:
+        raise ValueError("--film takes a number of minutes, or 0 for none")
     recipe = Recipe(max(arguments.files), arguments.seconds)
     recordings = synthesized(recipe)
     with progress() as told:

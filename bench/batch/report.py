@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.batch.results import BatchResult, Film, Latency, Throughput
 from bench.dictation.summary import percentile
-from bench.report import table
+from bench.report import origin, table
 
 
 def report(result: BatchResult) -> str:
@@ -16,18 +16,11 @@ def report(result: BatchResult) -> str:
 
 
 def _parts(result: BatchResult) -> Iterator[str]:
-    host, settings = result.host, result.settings
-    commit = "no commit" if result.commit is None else f"commit {result.commit.hash[:12]}"
-    dirty = " and changes" if result.commit is not None and result.commit.dirty else ""
-    yield "\n".join(
-        [
-            f"{settings['model']}, {settings['dtype']} on {settings['device']} (threads: "
-            f"{settings['threads']}); recordings of {settings['seconds']} s; median of "
-            f"{settings['repeats']}",
-            f"{host.system}, {host.cpu}, {host.cores} cores, {host.memory_gib} GiB",
-            f"{result.date}, {commit}{dirty}; "
-            + ", ".join(f"{name} {version}" for name, version in result.packages.items()),
-        ]
+    settings = result.settings
+    yield (
+        f"{settings['model']}, {settings['dtype']} on {settings['device']} (threads: "
+        f"{settings['threads']}); recordings of {settings['seconds']} s; median of "
+        f"{settings['repeats']}\n" + origin(result)
     )
     yield _throughput(result.throughput)
     if result.film is not None:

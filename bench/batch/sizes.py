@@ -5,25 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import trio
 
 from bench.batch.results import Throughput
 from bench.dictation.corpus import Clip
 from bench.models import Models
-from bench.scripted import Script, ScriptedBackend
+from bench.scripted import Script
+from bench.segments import ScriptedSegments
 from bench.tally import Tally
-from polyasr.engine.backend import Backend, Decoding, Extend
-from polyasr.engine.packing import Packing
-from polyasr.engine.recognition import SegmentRecognition, SegmentState
 from polyasr.engine.silero import Silero, SileroDetector
 from polyasr.engine.thread import ModelThread
 from polyasr.pipeline.batch import transcribe
 from polyasr.pipeline.recognizer import RecognizerOptions
-from polyasr.pipeline.types import Hypothesis, Recognition, SpeechDetector, Urgency
+from polyasr.pipeline.types import SpeechDetector, Urgency
 from polyasr.samples import SAMPLE_RATE, Samples, from_pcm16
 
 Progress = Callable[[str], object]
@@ -91,13 +87,12 @@ async def transcribed(recognizer: ScriptedRecognizer, recordings: Sequence[Sampl
                 nursery.start_soon(transcribe, recognizer, iter(blocks), OPTIONS)
 
 
-class ScriptedRecognizer:
-    """The engine's way from audio to text, with a script for what is said."""
+class ScriptedRecognizer(ScriptedSegments):
+    """The engine's way from recordings to text, speech detection and all."""
 
     def __init__(self, thread: ModelThread, backend: Any, script: Script, tally: Tally) -> None:
-        self._packing, self._detection = Packing(thread), ModelThread("polyasr-detector")
-        self._network = Silero()
-        self._script, self._backend = script, _EachItsOwn(backend, tally)
+        super().__init__(thread, backend, script, tally)
+        self._detection, self._network = ModelThread("polyasr-detector"), Silero()
 
     def close(self) -> None:
         """End the detector's thread."""
@@ -110,42 +105,3 @@ class ScriptedRecognizer:
     def open_detector(self) -> SpeechDetector:
         """The speech detector, as it is."""
         return SileroDetector(self._detection, self._network)
-
-    def open_recognition(self, *, language: str | None, context: str) -> Recognition:
-        """A segment of which three tokens a second are written."""
-        return SegmentRecognition(self._decode, language, context)
-
-    async def _decode(
-        self,
-        state: SegmentState,
-        samples: Samples,
-        unchanged: int,
-        committed: str,
-        urgency: Urgency,
-    ) -> Hypothesis:
-        begin = partial(self._begin, state, samples, unchanged, committed)
-        return await self._packing.decode(urgency, begin)
-
-    def _begin(
-        self, state: SegmentState, samples: Samples, unchanged: int, committed: str
-    ) -> tuple[Backend[Any, Any], Decoding]:
-        self._backend.hear(self._script.answer(0, len(samples) / SAMPLE_RATE))
-        return self._backend, state.decoding(self._backend, samples, unchanged, committed)
-
-
-class _EachItsOwn(ScriptedBackend):
-    """What is to be heard when a segment begins is its answer."""
-
-    def __init__(self, backend: Any, tally: Tally) -> None:
-        super().__init__(backend, tally)
-        self._answers: WeakKeyDictionary[Any, list[int]] = WeakKeyDictionary()
-
-    def new_cache(self) -> Any:
-        """An empty cache."""
-        cache = self._backend.new_cache()
-        self._answers[cache] = self._answer
-        return cache
-
-    def _scripted(self, extension: Extend[Any, Any]) -> list[int]:
-        self._answer = self._answers[extension.cache]
-        return super()._scripted(extension)

@@ -16,6 +16,7 @@ import trio
 
 from bench import provenance
 from bench.adapters import ADAPTERS
+from bench.arguments import new_file
 from bench.dictation.compare import compare
 from bench.dictation.corpus import Clip, Recipe, digest, read_folder, synthesized
 from bench.dictation.drive import Pace
@@ -100,15 +101,15 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--cold", action="store_true", help="a clip before all others tells of a cold server"
     )
     parser.add_argument("--no-batch", action="store_true", help="ask for no text of the whole")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the result")
-    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with plots")
+    parser.add_argument("--out", type=new_file, metavar="FILE.json", help="write the result")
+    parser.add_argument(
+        "--html", type=new_file, metavar="FILE.html", help="write a page with plots"
+    )
+    parser.set_defaults(execute=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the files. Raises ValueError, OSError and PolyasrError."""
-    for file in (arguments.out, arguments.html):
-        if file is not None and not file.parent.is_dir():
-            raise ValueError(f"there is no directory {file.parent}")
     rounds, corpora = clips(arguments)
     with progress() as told:
         result = trio.run(_measure, arguments, rounds, corpora, told)

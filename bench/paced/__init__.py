@@ -1,0 +1,1 @@
+"""`python -m bench paced`: how many streams the model serves at the speed of speech."""
