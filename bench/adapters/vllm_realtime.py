@@ -25,20 +25,24 @@ class VllmRealtime:
     @asynccontextmanager
     async def open(self, language: str) -> AsyncIterator[_Stream]:
         """Connect, name the model, and begin."""
-        self._model = self._model or await http.first_model(self._url, self._key)
+        model = await self._named()
         async with open_json(self._url, self._key) as socket:
-            await socket.send({"type": "session.update", "model": self._model})
+            await socket.send({"type": "session.update", "model": model})
             await socket.send({"type": "input_audio_buffer.commit", "final": False})
             yield _Stream(socket)
 
     async def batch(self, pcm16: bytes, language: str) -> str | None:
         """By OpenAI's API of the same server."""
         url = http.beside(self._url, http.TRANSCRIPTIONS)
-        return await http.transcribe(url, pcm16, key=self._key, model=self._model)
+        return await http.transcribe(url, pcm16, key=self._key, model=await self._named())
 
     async def describe(self) -> Mapping[str, str]:
         """The model's name."""
-        return {"model": self._model or await http.first_model(self._url, self._key)}
+        return {"model": await self._named()}
+
+    async def _named(self) -> str:
+        self._model = self._model or await http.first_model(self._url, self._key)
+        return self._model
 
 
 class _Stream:

@@ -13,11 +13,12 @@ from bench.results import Commit, Host
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One utterance: what was heard when."""
+    """One utterance: what was heard when, of a long one in its first minute."""
 
     clip: str
     text: str
     seconds: float
+    """Of what is in it."""
     onset: float
     end: float
     levels: tuple[float, ...]

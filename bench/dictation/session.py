@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,15 @@ from bench.dictation.ramp import ramp
 from bench.dictation.results import Capacity, Objective, Run, Timeline
 from polyasr.checkpoint import BUNDLED
 from polyasr.errors import PolyasrError
-from polyasr.samples import from_pcm16
+from polyasr.samples import SAMPLE_RATE, from_pcm16
 from polyasr.settings import TINY
 
 LEVELS = 400
 """Pieces of a timeline's audio."""
 READABLE_SEC = 10.0
 """Of an utterance that is drawn, where there is such a one."""
+DRAWN_SEC = 60.0
+"""Of a longer one only so much is: each text holds all before it, those of half an hour 150 MB."""
 
 Told = Callable[[str], object]
 
@@ -84,6 +87,7 @@ class Session:
         self._plan, self._told, self._warned = plan, told, warned
         self._described: dict[str, dict[str, str]] = {}
         self._batch: dict[tuple[str, str], str | None] = {}
+        self._reasons: set[str] = set()
 
     async def rounds(self) -> tuple[Run, ...]:
         """All runs of the plan."""
@@ -169,10 +173,17 @@ class Session:
             try:
                 text = await self._adapter(system).batch(clip.pcm16, clip.language)
             except PolyasrError as error:
-                self._warned(f"{system.name} has no text of {clip.name} as a whole: {error}")
+                self._no_batch(system, clip, error)
                 text = None
             self._batch[key] = text
         return self._batch.get(key)
+
+    def _no_batch(self, system: System, clip: Clip, error: PolyasrError) -> None:
+        """Say so, once for each reason: a server may have nothing that takes a recording."""
+        reason = f"{system.name}: {error}"
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            self._warned(f"{system.name} has no text of {clip.name} as a whole: {error}")
 
     async def _describe(self, system: System) -> dict[str, str]:
         if system.name not in self._described:
@@ -197,19 +208,23 @@ def _to_be_drawn(clips: Sequence[Clip], heard: Sequence[Observed]) -> tuple[Clip
 
 
 def timeline(clip: Clip, observed: Observed) -> Timeline:
-    """What there is to be drawn of a clip."""
-    samples = from_pcm16(clip.pcm16)
+    """What there is to be drawn of a clip, or of its first minute."""
+    seconds = min(clip.seconds, DRAWN_SEC)
+    is_whole = seconds == clip.seconds
+    samples = from_pcm16(clip.pcm16)[: math.ceil(seconds * SAMPLE_RATE)]
     pieces = np.array_split(samples, min(LEVELS, max(1, len(samples))))
     levels = np.array([float(np.sqrt(np.mean(piece**2))) for piece in pieces])
     return Timeline(
         clip=clip.name,
         text=clip.text,
-        seconds=clip.seconds,
+        seconds=seconds,
         onset=clip.onset,
         end=clip.end,
         levels=tuple(np.round(levels / (levels.max() or 1.0), 3).tolist()),
-        words=tuple((word.text, word.start, word.end) for word in clip.words),
-        events=observed.events,
+        words=tuple(
+            (word.text, word.start, word.end) for word in clip.words if word.end <= seconds
+        ),
+        events=tuple(event for event in observed.events if is_whole or event.at <= seconds),
     )
 
 

@@ -152,6 +152,21 @@ async def test_vllm_realtime() -> None:
         ]
 
 
+async def test_vllm_is_asked_for_a_recording_with_the_name_of_its_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def request(method: str, url: str, **body: Any) -> dict[str, Any]:
+        if (method, url) == ("GET", "http://vllm/v1/models"):
+            return {"data": [{"id": "asr"}]}
+        assert (method, url) == ("POST", "http://vllm/v1/audio/transcriptions")
+        return {"text": f"Hello from {body['data']['model']}."}
+
+    monkeypatch.setattr("bench.adapters.http.request", request)
+    system = ADAPTERS["vllm"]("ws://vllm/v1/realtime", None)
+    assert await system.batch(PCM16, "English") == "Hello from asr."
+    assert await system.describe() == {"model": "asr"}
+
+
 async def test_an_error_of_the_server_is_a_failure_in_its_words() -> None:
     async def talk(server: Peer) -> None:
         await server.hear()

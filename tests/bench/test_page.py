@@ -68,6 +68,17 @@ def verdicts(a: DictationResult, b: DictationResult, what: str) -> list[str]:
     return [row.split("|")[-2].strip() for row in rows]
 
 
+def test_of_half_an_hour_the_first_minute_is_drawn_and_kept() -> None:
+    long = clip(" ".join(["word"] * 3600), seconds=1801.0)
+    words = [word.text for word in long.words]
+    events = [Event(word.end, Heard(" ".join(words[:n]))) for n, word in enumerate(long.words, 1)]
+    drawn = timeline(long, Observed(tuple(events), 1801.0, 1801.0, 0.0, 0.01))
+    assert drawn.seconds == 60.0 and drawn.end == long.end
+    assert len(drawn.words) == len(drawn.events) == 119  # the first is over after one second
+    assert drawn.events == tuple(events[:119])
+    assert plots.utterance(drawn).startswith("<svg")
+
+
 def test_a_page_stands_alone_and_holds_what_was_measured() -> None:
     text = page([result(run(SLOW), run(FAST, "<peer>", "whisperlivekit"))])
     assert "A &lt;CPU&gt;" in text and "&lt;peer&gt;" in text and "<peer>" not in text

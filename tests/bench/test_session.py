@@ -142,8 +142,10 @@ async def test_a_server_without_batch_is_measured_all_the_same(
     warnings: list[str] = []
     plan = planned(WithoutBatch(SCRIPT), rounds=[("2x0", 1)])
     runs = await Session(plan, silent, warnings.append).rounds()
-    assert runs[0].figures[0].batch_word_errors is None
-    assert warnings[0] == "x has no text of a as a whole: 404"
+    assert [figures.batch_word_errors for figures in runs[0].figures] == [None, None]
+    told = [warning for warning in warnings if "as a whole" in warning]
+    why = "has no text of a as a whole: 404"
+    assert told == [f"x {why}", f"y {why}"]  # which is not told again of b
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3, 16, 37, 64])
