@@ -14,6 +14,7 @@ import pytest
 from huggingface_hub import constants
 
 from polyasr import checkpoint, settings
+from polyasr.checkpoint import pyannote
 from polyasr.errors import ModelUnavailable
 from polyasr.settings import Settings
 from tests.conftest import safetensors
@@ -283,7 +284,7 @@ def test_a_broken_bundled_model_is_not_answered_with_the_advice_to_use_it(
 def pipeline_directory(tmp_path: Path) -> Path:
     """A directory laid out as a pipeline of pyannote, with nothing in its parts."""
     directory = tmp_path / "pipeline"
-    for part, names in checkpoint.PIPELINE_PARTS.items():
+    for part, names in pyannote.PARTS.items():
         (directory / part).mkdir(parents=True)
         for name in names:
             (directory / part / name).write_bytes(b"")

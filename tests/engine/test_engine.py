@@ -18,6 +18,7 @@ import trio
 from trio.testing import MockClock
 
 from polyasr import checkpoint, settings
+from polyasr.checkpoint.files import WEIGHTS
 from polyasr.engine import SpeechEngine, memory, open_engine, silero
 from polyasr.engine.engine import PROBE_EVERY
 from polyasr.engine.incremental import IncrementalSegment
@@ -273,7 +274,7 @@ async def test_an_idle_server_is_well_until_its_weights_are_gone(
         await engine.unload()
         mock_clock.jump(24 * 3600)
         assert report(engine.status(), version="0").status == "ok"
-        (directory / checkpoint.WEIGHTS).unlink()
+        (directory / WEIGHTS).unlink()
         assert report(engine.status(), version="0").http_status == 503
         assert engine.status().state == "idle"
 
