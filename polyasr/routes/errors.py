@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SEC = 5
 """What a client is told to wait: a queue place or a loading model comes in seconds, and SDKs obey
 values up to a minute."""
-TRANSIENT = frozenset({408, 429, 503})
+UNAVAILABLE = 503
+TRANSIENT = frozenset({408, 429, UNAVAILABLE})
 """Statuses that say: the same request may succeed later."""
 INTERNAL_ERROR = "an internal error of this server; its log says more"
 MISSING_ELSEWHERE = 422
@@ -35,7 +36,9 @@ def register_errors(app: QuartTrio, engine: ServingEngine) -> None:
 
     @app.errorhandler(PolyasrError)
     async def tell(error: PolyasrError) -> Response:
-        if error.status >= 500 and not isinstance(error, InvalidRequest):
+        if error.status == UNAVAILABLE:  # it passes, or was logged where it came from
+            log.warning("%s: %s", error.code, error)
+        elif error.status >= 500 and not isinstance(error, InvalidRequest):
             log.error("%s %s", error.code, error, exc_info=error)
         response = jsonify(envelope(error) if _is_openai() else {"detail": str(error)})
         response.status_code = error.status
@@ -63,9 +66,9 @@ def register_errors(app: QuartTrio, engine: ServingEngine) -> None:
         """A permanent fault says so, or SDKs upload the same file three times."""
         if response.status_code == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
-        if response.status_code == 503:
+        if response.status_code == UNAVAILABLE:
             response.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-        load_failed = response.status_code == 503 and engine.status().state == "failed"
+        load_failed = response.status_code == UNAVAILABLE and engine.status().state == "failed"
         if load_failed or response.status_code not in TRANSIENT:
             response.headers["X-Should-Retry"] = "false"
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -420,6 +421,21 @@ async def test_while_the_model_loads_clients_are_told_to_come_back() -> None:
     assert response.json()["error"]["code"] == "model_unavailable"
     assert int(response.headers["Retry-After"]) > 0
     assert "X-Should-Retry" not in response.headers
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_log_has_a_line_of_what_passes_and_where_a_fault_came_from(
+    fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(asked: Asked) -> Hypothesis:
+        raise InferenceFailed("the model returned NaN")
+
+    engine = ScriptedEngine(fail) if fails else ScriptedEngine(how=STARTING)
+    async with serving(engine) as server:
+        await server.transcribe()
+    (record,) = [each for each in caplog.records if each.name == "polyasr.routes.errors"]
+    assert record.levelno == (logging.ERROR if fails else logging.WARNING)
+    assert bool(record.exc_info) == fails
 
 
 async def test_while_a_model_that_was_let_go_comes_back_uploads_wait_for_it() -> None:
