@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from typing import Protocol
 
-from bench.results import WHAT, Commit, Host, Measurement, Result
-
-
-class Origin(Protocol):
-    """What every result tells of where it comes from."""
-
-    @property
-    def date(self) -> str: ...
-    @property
-    def host(self) -> Host: ...
-    @property
-    def commit(self) -> Commit | None: ...
-    @property
-    def packages(self) -> dict[str, str]: ...
+from bench.results import WHAT, Commit, Measurement, Origin, Result
 
 
 def report(result: Result) -> str:

@@ -66,8 +66,8 @@ WHAT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One run of a measurement."""
+class Origin:
+    """Where a result comes from."""
 
     date: str
     """ISO 8601, UTC."""
@@ -75,6 +75,12 @@ class Result:
     commit: Commit | None
     """None outside a git repository."""
     packages: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Origin):
+    """One run of a measurement."""
+
     settings: dict[str, str | int]
     measurements: tuple[Measurement, ...]
     memory: dict[str, Memory]

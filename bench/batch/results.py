@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.documents import Document
-from bench.results import Commit, Host
+from bench.results import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,9 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResult:
+class BatchResult(Origin):
     """One call of the command."""
 
-    date: str
-    """ISO 8601, UTC."""
-    host: Host
-    commit: Commit | None
-    packages: dict[str, str]
     settings: dict[str, str | int | float]
     corpora: dict[str, str]
     """SHA-256 of recordings and texts, by name."""

@@ -8,7 +8,7 @@ from bench.dictation.metrics import Figures
 from bench.dictation.observed import Event
 from bench.dictation.processes import Usage
 from bench.documents import Document
-from bench.results import Commit, Host
+from bench.results import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,9 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class DictationResult:
+class DictationResult(Origin):
     """One call of the command."""
 
-    date: str
-    """ISO 8601, UTC."""
-    host: Host
-    commit: Commit | None
-    packages: dict[str, str]
     settings: dict[str, str | bool | int | float]
     corpora: dict[str, str]
     """SHA-256 of recordings, texts and times, by name."""
