@@ -12,6 +12,15 @@ DTYPES = ("bfloat16", "float16", "float32", "int8")
 SIZES = ("0.6b", "1.7b", "tiny")
 
 
+def add_random_model(parser: argparse.ArgumentParser, note: str = "") -> None:
+    """Which random weights, in what number format and where; ``note`` is said of the format."""
+    parser.add_argument("--size", default="0.6b", choices=SIZES, help="random weights (0.6b)")
+    parser.add_argument(
+        "--dtype", default="bfloat16", choices=DTYPES, help=f"of the weights (bfloat16){note}"
+    )
+    parser.add_argument("--device", default="cpu", help="a torch device (cpu)")
+
+
 def count(text: str) -> int:
     """A number from 1 to 1000."""
     return whole(text, 1000)

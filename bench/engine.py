@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.results import Measurement
+from bench.scripted import noise
 from bench.strategies import Strategies, Strategy
 from polyasr.samples import SAMPLE_RATE, Samples
 
@@ -56,8 +57,7 @@ class Outcome:
 
 def recording(n_seconds: int) -> Samples:
     """Of noise; what is in it makes no difference to its cost."""
-    rows = np.random.default_rng(0).standard_normal(n_seconds * SAMPLE_RATE) * 0.05
-    return rows.astype(np.float32)
+    return noise(np.random.default_rng(0), n_seconds * SAMPLE_RATE)
 
 
 def marks(n_seconds: int) -> list[int]:

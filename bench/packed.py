@@ -17,7 +17,7 @@ import trio
 
 from bench.models import Models
 from bench.results import Measurement
-from bench.scripted import Script, ScriptedBackend
+from bench.scripted import Script, ScriptedBackend, noise
 from bench.tally import Tally
 from polyasr.engine.backend import Decoding, Extend
 from polyasr.engine.incremental import IncrementalSegment
@@ -96,11 +96,11 @@ async def _partials(
 
 
 def _streams(model: ScriptedBackend, script: Script, n: int) -> list[_Stream]:
-    rows = np.random.default_rng(0).standard_normal((n, HEARD * SAMPLE_RATE)) * 0.05
+    generator = np.random.default_rng(0)
     known = script.answer(0, HEARD - 1)
     streams = [
         _Stream(IncrementalSegment(model, "English", "", known), clip)
-        for clip in rows.astype(np.float32)
+        for clip in (noise(generator, HEARD * SAMPLE_RATE) for _ in range(n))
     ]
     model.hear(known)
     for stream in streams:

@@ -8,7 +8,9 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.results import Commit, Host
 
@@ -16,6 +18,16 @@ PACKAGES = ("numpy", "qwen-asr", "tokenizers", "torch", "transformers")
 """Those that a step's cost or outcome depends on."""
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 """Asked before torch is loaded: with ``OMP_PROC_BIND`` this thread has one of them from then on."""
+
+
+def origin(commit: Commit | None, gpu: str | None) -> dict[str, Any]:
+    """The fields of an `Origin`, as of now; the commit is asked for before the work begins."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": host(gpu),
+        "commit": commit,
+        "packages": packages(),
+    }
 
 
 def host(gpu: str | None) -> Host:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from bench.results import WHAT, Commit, Measurement, Origin, Result
+from bench.results import WHAT, Commit, Host, Measurement, Origin, Result
 
 
 def report(result: Result) -> str:
@@ -20,26 +20,31 @@ def report(result: Result) -> str:
 
 def heading(result: Result) -> str:
     """What was measured, where, and how often."""
-    settings = result.settings
     repeats = max(len(each.seconds) for each in result.measurements)
+    return f"{random_model(result.settings)}; median of {repeats}\n{origin(result)}"
+
+
+def random_model(settings: Mapping[str, str | int]) -> str:
+    """The model of a measurement at true sizes, and where it ran."""
     return (
         f"Qwen3-ASR {settings['size']}, random weights, {settings['dtype']} on "
-        f"{settings['device']} (threads: {settings['threads']}); median of {repeats}\n"
-        + origin(result)
+        f"{settings['device']} (threads: {settings['threads']})"
     )
 
 
 def origin(result: Origin) -> str:
     """Two lines: the machine, and when and with what it was measured there."""
-    host = result.host
-    machine = [host.system, host.cpu, f"{host.cores} cores", f"{host.memory_gib} GiB"]
     versions = (f"{name} {version}" for name, version in result.packages.items())
-    return "\n".join(
-        [
-            ", ".join([*machine, *([host.gpu] if host.gpu else [])]),
-            f"{result.date}, {commit_name(result.commit)}; {', '.join(versions)}",
-        ]
+    return (
+        f"{machine(result.host)}\n"
+        f"{result.date}, {commit_name(result.commit)}; {', '.join(versions)}"
     )
+
+
+def machine(host: Host) -> str:
+    """What it is, with the GPU if one was used."""
+    parts = [host.system, host.cpu, f"{host.cores} cores", f"{host.memory_gib} GiB"]
+    return ", ".join([*parts, *([host.gpu] if host.gpu else [])])
 
 
 def commit_name(commit: Commit | None) -> str:

@@ -10,10 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from bench.tally import Tally
 from polyasr.engine.backend import Extend, Greedy, Window
+from polyasr.samples import Samples
 
 TOKENS_PER_SECOND = 3
+LOUDNESS = 0.05
+"""Of noise, root mean square; full scale is 1."""
 END = -1
 """The scripted end token; no model has it."""
 
@@ -44,6 +49,11 @@ class Script:
         """Tokens as text, which is tokenized to them again."""
         text: str = self._tokenizer.decode(tokens)
         return text
+
+
+def noise(generator: np.random.Generator, length: int) -> Samples:
+    """Audio for random weights, which make as much work of it as of speech."""
+    return (generator.standard_normal(length) * LOUDNESS).astype(np.float32)
 
 
 class ScriptedBackend:

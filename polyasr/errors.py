@@ -131,3 +131,8 @@ def ungrouped() -> Iterator[None]:
             if isinstance(cause, PolyasrError):
                 raise cause from group
         raise
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, in its first line, or what it is called."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

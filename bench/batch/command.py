@@ -7,12 +7,11 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import trio
 
 from bench import provenance
-from bench.arguments import SIZES, count, new_file
+from bench.arguments import SIZES, count, new_file, whole
 from bench.batch.measure import film, latencies, throughput
 from bench.batch.report import report
 from bench.batch.results import BatchResult, Film, Latency, Throughput, write
@@ -24,6 +23,8 @@ from polyasr import checkpoint, settings
 from polyasr.commands.demo import open_server
 from polyasr.errors import ungrouped
 
+LONGEST = 24 * 3600
+"""Seconds of a recording."""
 SENTENCES = "12"
 """Dictations, of a sentence each."""
 OWN_SETTINGS = {"idle_evict_seconds": "0", "max_queue_size": "1000"}
@@ -48,7 +49,9 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--files", nargs="+", type=count, default=[1, 8, 32], help="recordings at once (1 8 32)"
     )
-    parser.add_argument("--seconds", type=count, default=30, help="of each, or a little more (30)")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=30, help="of each, or a little more (30)"
+    )
     parser.add_argument("--repeats", type=count, default=3, help="of everything, in turn (3)")
     parser.add_argument(
         "--film", type=float, default=120, help="minutes of the long recording; 0: none (120)"
@@ -137,10 +140,7 @@ def _result(
     import torch
 
     return BatchResult(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=provenance.host(gpu),
-        commit=commit,
-        packages=provenance.packages(),
+        **provenance.origin(commit, gpu),
         settings={
             "model": model,
             "dtype": arguments.dtype,
@@ -154,3 +154,7 @@ def _result(
         film=found.film,
         latencies=found.latencies,
     )
+
+
+def _seconds(text: str) -> int:
+    return whole(text, LONGEST)

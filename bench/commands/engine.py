@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from bench import provenance
-from bench.arguments import DTYPES, SIZES, count, new_file, new_picture, whole
+from bench.arguments import add_random_model, count, new_file, new_picture, whole
 from bench.plot import draw
 from bench.report import report
 from bench.results import Measurement, Result, write
@@ -28,14 +27,7 @@ LONGEST = 30
 def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The subcommand."""
     parser = commands.add_parser("engine", help="what a partial costs, against re-transcription")
-    parser.add_argument("--size", default="0.6b", choices=SIZES, help="random weights (0.6b)")
-    parser.add_argument(
-        "--dtype",
-        default="bfloat16",
-        choices=DTYPES,
-        help="of the weights (bfloat16); with int8 the others, which lack it, have bfloat16",
-    )
-    parser.add_argument("--device", default="cpu", help="a torch device (cpu)")
+    add_random_model(parser, "; with int8 the others, which lack it, have bfloat16")
     parser.add_argument("--seconds", type=_seconds, default=30, help="of the recording (30)")
     parser.add_argument("--repeats", type=count, default=3, help="of everything, in turn (3)")
     parser.add_argument("--out", type=new_file, metavar="FILE.json", help="write the result")
@@ -72,10 +64,7 @@ def _measured(arguments: argparse.Namespace) -> Result:
         del models
         memory = peaks(outcome.outputs, *subject, arguments.seconds, told)
     return Result(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=provenance.host(gpu),
-        commit=commit,
-        packages=provenance.packages(),
+        **provenance.origin(commit, gpu),
         settings={
             "size": arguments.size,
             "dtype": arguments.dtype,

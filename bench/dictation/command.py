@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
@@ -198,10 +197,7 @@ async def _measure(
                 name = rounds[0][0] if arguments.corpus else Recipe.parse(RAMP_CLIPS).name
                 capacities = await session.capacities(name, arguments.objective, arguments.limit)
     return DictationResult(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=provenance.host(None),
-        commit=commit,
-        packages=provenance.packages(),
+        **provenance.origin(commit, None),
         settings={
             "timeout": pace.timeout,
             "paced": pace.paced,

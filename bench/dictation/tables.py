@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.dictation.results import Capacity, DictationResult, Run
 from bench.dictation.summary import Drift, Percentiles, Summary, summarize
-from bench.report import commit_name, table
+from bench.report import commit_name, machine, table
 
 NEVER = "never"
 NOTHING = "–"
@@ -25,12 +25,10 @@ def report(result: DictationResult) -> str:
 
 def heading(result: DictationResult) -> str:
     """When, where, and what ran."""
-    host = result.host
     corpora = (f"{name} {digest[:12]}" for name, digest in result.corpora.items())
     systems = {run.system: run.described for run in result.runs}
     lines = [
-        f"{result.date}, {commit_name(result.commit)}; {host.system}, {host.cpu}, "
-        f"{host.cores} cores, {host.memory_gib} GiB",
+        f"{result.date}, {commit_name(result.commit)}; {machine(result.host)}",
         f"clips: {', '.join(corpora)}",
         *(f"{name}: {_told(described)}" for name, described in systems.items() if described),
     ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from bench import provenance
-from bench.arguments import DTYPES, SIZES, count, new_file
+from bench.arguments import add_random_model, count, new_file
 from bench.paced.measure import paced
 from bench.paced.report import report
 from bench.paced.results import Paced, PacedResult, write
@@ -33,11 +32,7 @@ def add_arguments(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         description="Streams at the speed of speech on random weights, each with a partial a "
         "second and a final every 30 s.",
     )
-    parser.add_argument("--size", default="0.6b", choices=SIZES, help="random weights (0.6b)")
-    parser.add_argument(
-        "--dtype", default="bfloat16", choices=DTYPES, help="of the weights (bfloat16)"
-    )
-    parser.add_argument("--device", default="cpu", help="a torch device (cpu)")
+    add_random_model(parser)
     parser.add_argument(
         "--streams", nargs="+", type=count, default=[1, 2, 4], help="at a time (1 2 4)"
     )
@@ -60,10 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     with progress() as told:
         runs = trio.run(_measure, models, arguments.streams, arguments.seconds, told)
     result = PacedResult(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=provenance.host(models.gpu()),
-        commit=commit,
-        packages=provenance.packages(),
+        **provenance.origin(commit, models.gpu()),
         settings={
             "size": arguments.size,
             "dtype": arguments.dtype,

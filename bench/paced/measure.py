@@ -14,14 +14,14 @@ import numpy as np
 import trio
 
 from bench.paced.results import Paced
+from bench.scripted import noise
 from polyasr.pipeline.types import Recognition, Urgency
-from polyasr.samples import SAMPLE_RATE, Samples
+from polyasr.samples import SAMPLE_RATE
 
 SEGMENT = 30.0
 """Seconds after which a segment has its final: the longest there are."""
 EVERY = 1.0
 """Seconds between partials; the next after one that is late comes late."""
-LOUDNESS = 0.05
 
 Open = Callable[[], Recognition]
 
@@ -57,7 +57,10 @@ async def paced(open_recognition: Open, streams: int, seconds: float) -> Paced:
 async def _speak(
     open_recognition: Open, number: int, start: float, until: float, answers: list[_Answer]
 ) -> None:
-    """One stream, from ``start``. What is due after ``until`` is not asked for."""
+    """One stream, from ``start``. What is due after ``until`` is not asked for.
+
+    Each has noise of its own: the same audio twice would cost less.
+    """
     voice = np.random.default_rng(number)
     while start < until:
         recognition = open_recognition()
@@ -68,7 +71,7 @@ async def _speak(
                 break
             await trio.sleep_until(asked)
             length = int(at * SAMPLE_RATE)
-            recognition.append(_noise(voice, length - said))
+            recognition.append(noise(voice, length - said))
             said = length
             urgency = Urgency.FINAL if at == SEGMENT else Urgency.PARTIAL
             await recognition.hypothesis(urgency)
@@ -84,8 +87,3 @@ def _moments(start: float) -> Iterator[float]:
     while at < SEGMENT:
         at = min(max(at + EVERY, trio.current_time() - start), SEGMENT)
         yield at
-
-
-def _noise(voice: np.random.Generator, length: int) -> Samples:
-    """Of each stream its own: the same audio twice would cost less. What is in it does not."""
-    return (voice.standard_normal(length) * LOUDNESS).astype(np.float32)

@@ -6,20 +6,16 @@ from collections.abc import Sequence
 
 from bench.dictation.summary import percentiles
 from bench.paced.results import Paced, PacedResult
-from bench.report import origin, table
+from bench.report import origin, random_model, table
 
 
 def report(result: PacedResult) -> str:
     """All of it, with what it depends on."""
-    settings = result.settings
-    return (
-        f"Qwen3-ASR {settings['size']}, random weights, {settings['dtype']} on "
-        f"{settings['device']} (threads: {settings['threads']})\n{origin(result)}\n\n"
-        + table(
-            ["streams", "answered, %", "partial, s", "final, s", "cores"],
-            [_row(run) for run in result.runs],
-        )
+    told = table(
+        ["streams", "answered, %", "partial, s", "final, s", "cores"],
+        [_row(run) for run in result.runs],
     )
+    return f"{random_model(result.settings)}\n{origin(result)}\n\n{told}"
 
 
 def _row(run: Paced) -> list[str]:

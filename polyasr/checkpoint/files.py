@@ -8,8 +8,12 @@ aligner's and a Whisper's are the same, but for the template, which they have no
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from polyasr.errors import first_line
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -54,14 +58,22 @@ def weights(directory: Path) -> list[Path]:
     return [directory / str(name) for name in sorted(set(map(str, names.values())))]
 
 
-def _object(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises Broken."""
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Around what reads a file. Raises Broken where it is not there or cannot be read."""
     try:
-        content = json.loads(file.read_bytes())
+        yield
     except FileNotFoundError:
         raise Broken(file, "is missing") from None
     except OSError as error:
         raise Broken(file, f"cannot be read ({error.strerror})") from error
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises Broken."""
+    try:
+        with reading(file):
+            content = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise Broken(file, f"is not JSON ({first_line(error)})") from error
     if not isinstance(content, dict):
@@ -104,7 +116,7 @@ def _check_weights_file(file: Path) -> None:
     tensor in what follows.
     """
     try:
-        with file.open("rb") as stream:
+        with reading(file), file.open("rb") as stream:
             start = stream.read(len(LFS_POINTER))
             size = file.stat().st_size
             if start == LFS_POINTER:
@@ -115,16 +127,7 @@ def _check_weights_file(file: Path) -> None:
             stream.seek(8)
             header = json.loads(stream.read(length))
         data = max(tensor["data_offsets"][1] for key, tensor in header.items() if key[:2] != "__")
-    except FileNotFoundError:
-        raise Broken(file, "is missing") from None
-    except OSError as error:
-        raise Broken(file, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise Broken(file, "has no valid safetensors header") from error
     if 8 + length + data != size:
         raise Broken(file, f"is cut off: {size} of {8 + length + data} bytes are there")
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, or is called."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

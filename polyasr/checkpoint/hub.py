@@ -6,9 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-from polyasr.checkpoint.files import first_line
 from polyasr.checkpoint.roles import Role
-from polyasr.errors import ModelUnavailable
+from polyasr.errors import ModelUnavailable, first_line
 from polyasr.settings import Settings
 
 DOUBLES = ("*.fp32*",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from polyasr.checkpoint.files import Broken
+from polyasr.checkpoint.files import Broken, reading
 
 CONFIG = "config.yaml"
 PIPELINE = "SpeakerDiarization"
@@ -27,12 +27,9 @@ def check(directory: Path) -> None:
 
     file = directory / CONFIG
     try:
-        pipeline = yaml.safe_load(file.read_bytes())["pipeline"]
+        with reading(file):
+            pipeline = yaml.safe_load(file.read_bytes())["pipeline"]
         name, given = str(pipeline["name"]), dict(pipeline.get("params") or {})
-    except FileNotFoundError:
-        raise Broken(file, "is missing") from None
-    except OSError as error:
-        raise Broken(file, f"cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Broken(file, "does not describe a pipeline of pyannote.audio") from error
     if name.rpartition(".")[2] != PIPELINE:

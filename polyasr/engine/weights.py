@@ -13,7 +13,7 @@ import torch
 
 from polyasr.engine.linear import INT8, int8_supported
 from polyasr.engine.threads import fit_threads
-from polyasr.errors import ModelUnavailable
+from polyasr.errors import ModelUnavailable, first_line
 
 Shape = tuple[int, ...]
 
@@ -40,7 +40,7 @@ def load_pretrained(wrapper_class: Any, directory: Path, device: str, dtype: str
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelUnavailable(
-            f"the model in {directory} cannot be loaded: {_first_line(error)}; "
+            f"the model in {directory} cannot be loaded: {first_line(error)}; "
             "check the files, or use the bundled one, tiny"
         ) from error
     wrapper.model.eval()
@@ -110,7 +110,3 @@ def _mismatch(directory: Path, what: str) -> ModelUnavailable:
         f"the weights in {directory} do not match its config.json: {what}; "
         "download the checkpoint again, or use the bundled one, tiny"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -18,7 +18,7 @@ from polyasr import languages
 from polyasr.engine.repetition import loop_start
 from polyasr.engine.threads import fit_threads
 from polyasr.engine.vocabulary import pieces, plain_ids
-from polyasr.errors import InvalidRequest, ModelUnavailable
+from polyasr.errors import InvalidRequest, ModelUnavailable, first_line
 from polyasr.pipeline.types import Hypothesis
 from polyasr.samples import SAMPLE_RATE, Samples
 
@@ -88,7 +88,7 @@ class WhisperTorch:
             )
         except (OSError, ValueError, RuntimeError, ModelUnavailable) as error:
             raise ModelUnavailable(
-                f"the translation model in {directory} cannot be used: {_first_line(error)}; "
+                f"the translation model in {directory} cannot be used: {first_line(error)}; "
                 "correct POLYASR_TRANSLATE_MODEL, or download it again"
             ) from error
 
@@ -202,7 +202,3 @@ def _language_token(name: str) -> str:
 
 def _suppressed(ids: Sequence[int] | None) -> list[int]:
     return list(ids or ())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

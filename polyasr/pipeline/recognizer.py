@@ -340,8 +340,10 @@ class Utterance:
         """
         if not self._options.partials:
             return False
-        if self._show_now or self._awaits_voice:
-            return self._show_now
+        if self._show_now:
+            return True
+        if self._awaits_voice:
+            return False
         if self._is_eager and self._open.news >= WINDOW:
             return True
         enough = self._open.news >= self._options.partial_min_delta

@@ -168,6 +168,7 @@ def test_impossible_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
         with pytest.raises(SystemExit):
             parser.parse_args(["batch", option, value])
         assert option in capsys.readouterr().err
+    assert parser.parse_args(["batch", "--seconds", "1800"]).seconds == 1800
     for minutes in ("-1", "nan", "inf"):
         with pytest.raises(ValueError, match="--film"):
             command.run(parser.parse_args(["batch", f"--film={minutes}"]))

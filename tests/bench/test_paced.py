@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,17 @@ class Slow:
         self.samples = 0
 
 
+def opened(delay: float) -> tuple[list[Slow], Callable[[], Slow]]:
+    """The segments that are begun, and what begins one."""
+    segments: list[Slow] = []
+
+    def begin() -> Slow:
+        segments.append(Slow(delay))
+        return segments[-1]
+
+    return segments, begin
+
+
 async def test_answers_in_time_are_all_there_and_as_late_as_they_were(
     autojump_clock: MockClock,
 ) -> None:
@@ -76,12 +88,7 @@ async def test_answers_in_time_are_all_there_and_as_late_as_they_were(
 async def test_who_is_late_skips_partials_and_hears_all_there_is_with_the_next(
     autojump_clock: MockClock,
 ) -> None:
-    segments: list[Slow] = []
-
-    def begin() -> Slow:
-        segments.append(Slow(1.5))
-        return segments[-1]
-
+    segments, begin = opened(1.5)
     began = trio.current_time()
     found = await paced(begin, streams=1, seconds=30)
     assert found.answered == pytest.approx(2 / 3, abs=0.04)
@@ -95,12 +102,7 @@ async def test_who_is_late_skips_partials_and_hears_all_there_is_with_the_next(
 async def test_a_final_is_of_the_whole_segment_and_the_next_begins_anew(
     autojump_clock: MockClock,
 ) -> None:
-    segments: list[Slow] = []
-
-    def begin() -> Slow:
-        segments.append(Slow(0.1))
-        return segments[-1]
-
+    segments, begin = opened(0.1)
     await paced(begin, streams=1, seconds=60)
     assert [len(segment.asked) for segment in segments] == [30, 30, 30]
     for segment in segments:
